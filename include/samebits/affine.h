@@ -1,8 +1,9 @@
 /* The affine primitives, after torchao/quantization/quant_primitives.py (`_choose_qparams_affine`, `_quantize_affine`,
  * `_dequantize_affine`, `_fake_quantize_affine`; torchao 0.11 and 0.18), for tensors of any rank and any block_size.
  *
- * Block b of the input shares one scale and one zero_point; block_size divides each dimension, and scale and zero_point have
- * one element a block (dims[i] / block_size[i]). T is the format of x: f32, bf16 or f16. r(.) is one rounding to T. */
+ * Block b of the input shares one scale and one zero_point; block_size divides each dimension, and scale and zero_point
+ * have one element a block (dims[i] / block_size[i]). T is the format of x: f32, bf16 or f16. r(.) is one rounding to
+ * T. */
 #ifndef SAMEBITS_AFFINE_H
 #define SAMEBITS_AFFINE_H
 
@@ -11,9 +12,9 @@
 typedef enum sb_mapping { SB_SYMMETRIC, SB_SYMMETRIC_NO_CLIPPING_ERR, SB_ASYMMETRIC } sb_mapping;
 typedef enum sb_zero_point_domain { SB_DOMAIN_INT, SB_DOMAIN_FLOAT, SB_DOMAIN_NONE } sb_zero_point_domain;
 
-/* What differs between upstream's versions: the default eps (finfo.eps through 0.17, smallest_normal since 0.18, #4534) and
- * the dequantization (int32 subtraction before #2280, in the output format since). The latter changes no bit for codes and
- * integer zero points of 8 bits; the tests show it over all 65,536 pairs. */
+/* What differs between upstream's versions: the default eps (finfo.eps through 0.17, smallest_normal since 0.18, #4534)
+ * and the dequantization (int32 subtraction before #2280, in the output format since). The latter changes no bit for
+ * codes and integer zero points of 8 bits; the tests show it over all 65,536 pairs. */
 typedef enum sb_affine_version { SB_AFFINE_0_11, SB_AFFINE_0_18 } sb_affine_version;
 
 typedef struct sb_affine {
@@ -40,15 +41,16 @@ sb_affine sb_affine_default(sb_affine_version version, sb_format T, int rank, co
  *   scale = max(scale, eps); NaN propagates
  *   zero_point = clamp(quant_min - round(r(mn / scale)), quant_min, quant_max)        (integer domain)
  *              = r(mn + r(scale * mid)), mid = (quant_max + quant_min + 1) / 2         (float domain)
- * `scale` and `zero_point` have their data allocated by the caller with the formats of `affine`; zero_point may be absent in
- * the domain none. SB_INVALID: rank, block_size, zero columns, a format that upstream refuses. */
-sb_status sb_choose_qparams_affine(const sb_affine *affine, const sb_tensor *x, sb_tensor *scale, sb_tensor *zero_point);
+ * `scale` and `zero_point` have their data allocated by the caller with the formats of `affine`; zero_point may be
+ * absent in the domain none. SB_INVALID: rank, block_size, zero columns, a format that upstream refuses. */
+sb_status sb_choose_qparams_affine(const sb_affine *affine, const sb_tensor *x, sb_tensor *scale,
+                                   sb_tensor *zero_point);
 
 /* x, scale, zero_point -> codes.  P = T promoted with the format of scale.
  *   integer domain: codes = clamp(round(p(x * p(1 / scale))) + zero_point, quant_min, quant_max)
- *   float domain:   codes = clamp(round(p(p(x - min) / scale)), quant_min, quant_max), min = p(zero_point - p(scale * mid))
- *   none:           codes = clamp(round(p(x * p(1 / scale))), quant_min, quant_max)
- * codes: i8, u8, i32 or T. Into an integer format NaN gives 0 (x86 and CUDA agree for 8 bits). */
+ *   float domain:   codes = clamp(round(p(p(x - min) / scale)), quant_min, quant_max), min = p(zero_point - p(scale *
+ * mid)) none:           codes = clamp(round(p(x * p(1 / scale))), quant_min, quant_max) codes: i8, u8, i32 or T. Into
+ * an integer format NaN gives 0 (x86 and CUDA agree for 8 bits). */
 sb_status sb_quantize_affine(const sb_affine *affine, const sb_tensor *x, const sb_tensor *scale,
                              const sb_tensor *zero_point, sb_tensor *codes);
 
@@ -59,8 +61,8 @@ sb_status sb_quantize_affine(const sb_affine *affine, const sb_tensor *x, const 
 sb_status sb_dequantize_affine(const sb_affine *affine, const sb_tensor *codes, const sb_tensor *scale,
                                const sb_tensor *zero_point, sb_tensor *output);
 
-/* x -> output: quantize, then dequantize, with given qparams; the codes stay in P, so that NaN survives where an integer would
- * lose it. `codes` (T) may be absent. */
+/* x -> output: quantize, then dequantize, with given qparams; the codes stay in P, so that NaN survives where an
+ * integer would lose it. `codes` (T) may be absent. */
 sb_status sb_fake_quantize_affine(const sb_affine *affine, const sb_tensor *x, const sb_tensor *scale,
                                   const sb_tensor *zero_point, sb_tensor *codes, sb_tensor *output);
 

@@ -1,8 +1,8 @@
 /* Recipes: what can be computed, and the one call that computes it.
  *
- * A recipe lists its paths: (side, flavor, variant) with what each step yields. A spec names one computation; sb_spec_outputs
- * tells the shapes and formats of its tensors, and sb_run fills those that the caller allocated. Results depend on nothing
- * but the input: not on threads, not on the instruction set, not on the other rows. */
+ * A recipe lists its paths: (side, flavor, variant) with what each step yields. A spec names one computation;
+ * sb_spec_outputs tells the shapes and formats of its tensors, and sb_run fills those that the caller allocated.
+ * Results depend on nothing but the input: not on threads, not on the instruction set, not on the other rows. */
 #ifndef SAMEBITS_RECIPE_H
 #define SAMEBITS_RECIPE_H
 
@@ -10,20 +10,33 @@
 
 typedef enum sb_side { SB_ACTIVATION, SB_WEIGHT, SB_NO_SIDE, SB_SIDES } sb_side; /* SB_NO_SIDE: the recipe `affine` */
 
-/* BOTH is a comparison, not a computation. CHOOSE_QPARAMS, QUANTIZE and DEQUANTIZE are the operations that prepare is made
- * of: choose_qparams gives the qparams that quantize takes (before any narrower storage), dequantize takes the same and
- * rounds them as they would have been stored; the three in a row give prepare's output bit for bit. */
-typedef enum sb_step { SB_PREPARE, SB_CONVERT, SB_BOTH, SB_CHOOSE_QPARAMS, SB_QUANTIZE, SB_DEQUANTIZE, SB_STEPS } sb_step;
+/* BOTH is a comparison, not a computation. CHOOSE_QPARAMS, QUANTIZE and DEQUANTIZE are the operations that prepare is
+ * made of: choose_qparams gives the qparams that quantize takes (before any narrower storage), dequantize takes the
+ * same and rounds them as they would have been stored; the three in a row give prepare's output bit for bit. */
+typedef enum sb_step {
+  SB_PREPARE,
+  SB_CONVERT,
+  SB_BOTH,
+  SB_CHOOSE_QPARAMS,
+  SB_QUANTIZE,
+  SB_DEQUANTIZE,
+  SB_STEPS
+} sb_step;
 
 typedef enum sb_flavor {
-  SB_TORCHAO_0_10_CPU, SB_TORCHAO_0_11_CPU, SB_TORCHAO_0_18_CPU, SB_TORCHAO_0_18_CUDA, SB_ALIGNED, SB_FLAVORS
+  SB_TORCHAO_0_10_CPU,
+  SB_TORCHAO_0_11_CPU,
+  SB_TORCHAO_0_18_CPU,
+  SB_TORCHAO_0_18_CUDA,
+  SB_ALIGNED,
+  SB_FLAVORS
 } sb_flavor;
 
 /* The tensors of a computation, by their names in golden files. */
 typedef enum sb_slot { SB_X, SB_SCALE, SB_ZERO_POINT, SB_CODES, SB_OUTPUT, SB_ROW_SCALE, SB_PACKED, SB_SLOTS } sb_slot;
 
 extern const char *const sb_side_names[SB_SIDES], *const sb_step_names[SB_STEPS], *const sb_flavor_names[SB_FLAVORS],
-    *const sb_slot_names[SB_SLOTS];
+                                                                                      *const sb_slot_names[SB_SLOTS];
 sb_status sb_side_parse(const char *name, sb_side *side);
 sb_status sb_step_parse(const char *name, sb_step *step);
 sb_status sb_flavor_parse(const char *name, sb_flavor *flavor);
@@ -61,14 +74,14 @@ typedef struct sb_spec {
   sb_affine affine;   /* recipe `affine` only */
 } sb_spec;
 
-/* Resolves names to a spec. SB_USAGE: an unknown recipe, flavor or variant, or a combination that upstream does not define
- * (the message lists what there is). group_size < 0 takes the recipe's default. */
+/* Resolves names to a spec. SB_USAGE: an unknown recipe, flavor or variant, or a combination that upstream does not
+ * define (the message lists what there is). group_size < 0 takes the recipe's default. */
 sb_status sb_spec_make(const char *recipe, sb_side side, sb_step step, sb_flavor flavor, const char *variant,
                        sb_format dtype, int64_t group_size, sb_spec *spec);
 
-/* Describes (data NULL) every tensor that the step yields for x of [rows, cols] into `out` and every tensor that it takes into
- * `in` (either may be NULL); a slot that is not used has rank 0. SB_UNSUPPORTED with upstream's reason: zero rows or columns,
- * a group that does not divide the row, f64; SB_INVALID: negative or overflowing sizes. */
+/* Describes (data NULL) every tensor that the step yields for x of [rows, cols] into `out` and every tensor that it
+ * takes into `in` (either may be NULL); a slot that is not used has rank 0. SB_UNSUPPORTED with upstream's reason: zero
+ * rows or columns, a group that does not divide the row, f64; SB_INVALID: negative or overflowing sizes. */
 sb_status sb_spec_tensors(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor in[SB_SLOTS],
                           sb_tensor out[SB_SLOTS]);
 
@@ -81,8 +94,9 @@ typedef struct sb_run_options {
   sb_isa isa;
 } sb_run_options;
 
-/* Computes the step from in[] into every slot of out[] whose data is not NULL; formats and shapes as sb_spec_tensors gives
- * them, except that input scale and zero_point may be of another format of equal values. `options` NULL: defaults. */
+/* Computes the step from in[] into every slot of out[] whose data is not NULL; formats and shapes as sb_spec_tensors
+ * gives them, except that input scale and zero_point may be of another format of equal values. `options` NULL:
+ * defaults. */
 sb_status sb_run(const sb_spec *spec, const sb_tensor in[SB_SLOTS], sb_tensor out[SB_SLOTS],
                  const sb_run_options *options);
 

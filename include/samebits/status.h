@@ -1,5 +1,6 @@
-/* Errors as values. Every fallible function returns sb_status; on anything but SB_OK, sb_message() holds one line that names
- * the thing, its value, the limit and the place. The message belongs to the calling thread and lives until its next failure. */
+/* Errors as values. Every fallible function returns sb_status; on anything but SB_OK, sb_message() holds one line that
+ * names the thing, its value, the limit and the place. The message belongs to the calling thread and lives until its
+ * next failure. */
 #ifndef SAMEBITS_STATUS_H
 #define SAMEBITS_STATUS_H
 
@@ -15,7 +16,8 @@ typedef enum sb_status {
   SB_INTERNAL     /* our own mistake                                               (exit 3) */
 } sb_status;
 
-/* Records the message (printf-style) for this thread and returns `status`, so that `return sb_fail(...)` reads as one step. */
+/* Records the message (printf-style) for this thread and returns `status`, so that `return sb_fail(...)` reads as one
+ * step. */
 sb_status sb_fail(sb_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "<prefix>: " before the recorded message (to add the file or case it concerns) and returns `status`. */
