@@ -1,0 +1,68 @@
+/* Errors, exit codes and option parsing of all subcommands. */
+#include "cli/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int sb_exit_of(sb_status status) {
+  static const int codes[] = {
+      [SB_OK] = SB_EXIT_OK,
+      [SB_USAGE] = SB_EXIT_USAGE,
+      [SB_INVALID] = SB_EXIT_USAGE,
+      [SB_UNSUPPORTED] = SB_EXIT_INFRASTRUCTURE,
+      [SB_FILE] = SB_EXIT_INFRASTRUCTURE,
+      [SB_NO_MEMORY] = SB_EXIT_INFRASTRUCTURE,
+      [SB_DEVICE] = SB_EXIT_INFRASTRUCTURE,
+      [SB_REFUSED] = SB_EXIT_INCONCLUSIVE,
+      [SB_INTERNAL] = SB_EXIT_INFRASTRUCTURE,
+  };
+  return codes[status];
+}
+
+int sb_exit_join(int a, int b) {
+  static const int order[] = {SB_EXIT_USAGE, SB_EXIT_DIFFERS, SB_EXIT_INFRASTRUCTURE, SB_EXIT_INCONCLUSIVE};
+  for (int i = 0; i < 4; i++)
+    if (a == order[i] || b == order[i]) return order[i];
+  return SB_EXIT_OK;
+}
+
+int sb_report(const char *name, sb_status status) {
+  fflush(stdout);
+  fprintf(stderr, "%s: %s\n", name, sb_message());
+  return sb_exit_of(status);
+}
+
+/* argp's own errors are EINVAL; ours is this value, with the text in sb_message(). */
+error_t sb_argp_error(sb_status status) { return status ? ECANCELED : 0; }
+
+int sb_parse_options(const struct argp *argp, int argc, char **argv, void *input) {
+  int at = 0;
+  error_t error = argp_parse(argp, argc, argv, ARGP_NO_ERRS, &at, input);
+  if (error == 0) return SB_EXIT_OK;
+  if (error == ECANCELED) return sb_report(argv[0], SB_USAGE);
+  const char *word = at > 0 && at <= argc ? argv[at - 1] : "";
+  fprintf(stderr, "%s: bad or incomplete option or argument: '%s' (see %s --help)\n", argv[0], word, argv[0]);
+  return SB_EXIT_USAGE;
+}
+
+int sb_dispatch(const char *command, const sb_subcommand *table, int count, int argc, char **argv) {
+  char name[64];
+  bool help = argc > 1 && strcmp(argv[1], "--help") == 0;
+  for (int i = 0; argc > 1 && i < count; i++) {
+    if (strcmp(argv[1], table[i].name) != 0) continue;
+    snprintf(name, sizeof name, "samebits %s %s", command, table[i].name);
+    argv[1] = name;
+    return table[i].run(argc - 1, argv + 1);
+  }
+  if (help) {
+    printf("Usage: samebits %s COMMAND ...\n\n", command);
+    for (int i = 0; i < count; i++) printf("  %-10s %s\n", table[i].name, table[i].summary);
+    return SB_EXIT_OK;
+  }
+  fprintf(stderr, "samebits %s: %s%s%s; it has:", command, argc > 1 ? "no command '" : "a command is missing",
+          argc > 1 ? argv[1] : "", argc > 1 ? "'" : "");
+  for (int i = 0; i < count; i++) fprintf(stderr, "%s %s", i ? "," : "", table[i].name);
+  fputc('\n', stderr);
+  return SB_EXIT_USAGE;
+}
