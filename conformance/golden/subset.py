@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""select.py FROM TO [BYTES]: a small golden set out of a large one.
+"""subset.py FROM TO [BYTES]: a small golden set out of a large one.
 
 Copies whole cases, bytes unchanged, from the golden files in the folder FROM to files of the same names and metadata in the
 folder TO, at most BYTES (6,000,000) in all. Every file keeps at least its smallest ordinary case; the room that is left goes
@@ -88,12 +88,12 @@ def main():
     budget = int(sys.argv[3]) if len(sys.argv) == 4 else 6_000_000
     files = [Golden(path) for path in sorted(source.glob("*.safetensors"))]
     if not files:
-        sys.exit(f"select.py: no golden files in {source}")
+        sys.exit(f"subset.py: no golden files in {source}")
     choose(files, budget)
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
         if not file.chosen:
-            sys.exit(f"select.py: {budget} bytes leave no case of {file.path.name}")
+            sys.exit(f"subset.py: {budget} bytes leave no case of {file.path.name}")
         file.write(target / file.path.name)
     written = [target / file.path.name for file in files]
     print(f"{len(written)} files, {sum(len(file.chosen) for file in files)} cases,"
