@@ -5,7 +5,7 @@ from torchao.quantization import quant_primitives as primitives
 from torchao.quantization.qat.api import FakeQuantizeConfig
 from torchao.quantization.qat.fake_quantizer import FakeQuantizer
 from torchao.quantization.qat.linear import Int4WeightOnlyQATLinear
-from upstream import Job, affine_jobs, seen
+from upstream import Job, affine_jobs, same, seen
 
 
 def prepare(quantizer, x):
@@ -54,7 +54,7 @@ def tinygemm_convert(w, group):
     """Codes and qparams as Int4WeightOnlyQATQuantizer.convert makes them, before their packing; output by the same primitive."""
     scale, zero_point = utils.get_groupwise_affine_qparams(w, 4, group, torch.bfloat16)
     codes, packed = utils.groupwise_affine_quantize_tensor(w, 4, group)
-    assert torch.equal(packed, utils.pack_tinygemm_scales_and_zeros(scale, zero_point))
+    assert same(packed, utils.pack_tinygemm_scales_and_zeros(scale, zero_point))
     output = primitives.dequantize_affine(codes, (1, group), scale, zero_point, torch.int32, 0, 15,
                                           zero_point_domain=primitives.ZeroPointDomain.FLOAT, output_dtype=w.dtype)
     return {"scale": scale, "zero_point": zero_point, "codes": codes.to(torch.int8), "output": output}
