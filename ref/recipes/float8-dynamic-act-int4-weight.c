@@ -1,0 +1,260 @@
+/* float8-dynamic-act-int4-weight: activation e4m3 per row; weight int4 per group under a float8 row.
+ *
+ * torchao 0.18. Prepare, weight: Int4WeightFakeQuantizer._fp8_activations_forward. Convert, weight:
+ * Int4PreshuffledTensor of MSLK's quantize_int4_preshuffle (variant plain: Int4Tensor of int4_row_quantize, no float8
+ * step). Upstream dequantizes only inside GPU kernels, so convert's output is ours: r(fl(e4m3(fl(q * g)) * row_scale)),
+ * plain r(fl(q * s_T)). */
+#include "ref/float8_lanes.h"
+
+enum { TORCHAO, PLAIN, CUDA, ALIGNED };
+
+/* Which of the three weight formulas a step follows. */
+typedef enum form {
+  FAKE,  /* in T: dequantized float8, then symmetric int4 by reciprocal */
+  CODES, /* in f32: int4 of the float8 codes, group scale stored in e4m3 */
+  DIRECT /* in f32: int4 of the weight itself */
+} form;
+
+static const struct {
+  sb_float8_form activation_prepare, activation_convert;
+  sb_float8_form row_prepare, row_convert;
+  form prepare, convert;
+} table[] = {
+    [TORCHAO] = {SB_FLOAT8_TORCHAO, SB_FLOAT8_MSLK, SB_FLOAT8_TORCHAO, SB_FLOAT8_MSLK, FAKE, CODES},
+    [PLAIN] = {.convert = DIRECT},
+    [CUDA] = {SB_FLOAT8_TORCHAO_CUDA, SB_FLOAT8_MSLK, SB_FLOAT8_TORCHAO_CUDA, SB_FLOAT8_MSLK, FAKE, CODES},
+    [ALIGNED] = {SB_FLOAT8_ALIGNED, SB_FLOAT8_ALIGNED, SB_FLOAT8_ALIGNED, SB_FLOAT8_ALIGNED, CODES, CODES},
+};
+
+/* ---- the float8 row ---- */
+
+/* Prepare bounds amax by 1e-12 in T (0 in f16); the other forms have their own floor. */
+SB_INLINE float row_scale_of(sb_format T, sb_float8_form row_form, const void *x, int64_t begin, int64_t n) {
+  if (row_form == SB_FLOAT8_MSLK || row_form == SB_FLOAT8_ALIGNED)
+    return sb_float8_choose(T, row_form, x, begin, n).scale;
+  const float amax = sb_lane_at_least(sb_amax_abs(T, x, begin, n), sb_lane_round(T, 1e-12F));
+  return sb_float8_scale(T, row_form, amax);
+}
+
+/* A row as the int4 step sees it: dequantized to T, as code numbers, or as it is. */
+SB_INLINE void float8_row(sb_format T, form f, const void *restrict x, int64_t at, int64_t n, float row_scale,
+                          float *restrict row) {
+  for (int64_t i = 0; i < n; i++) {
+    const float w = sb_lane_load(T, x, at + i);
+    if (f == DIRECT) {
+      row[i] = w;
+      continue;
+    }
+    const float code = sb_float8_quantize(w, row_scale, false);
+    row[i] = f == FAKE ? sb_float8_dequantize(T, code, row_scale) : code;
+  }
+}
+
+/* ---- the int4 groups ---- */
+
+SB_INLINE float group_scale(sb_format T, form f, float amax) {
+  if (f == FAKE)
+    return sb_lane_at_least(sb_lane_round(T, amax / 8.0F), sb_lane_round(T, 1e-6F)); /* 1: floor on the scale */
+  return sb_lane_at_least(amax, 1e-6F) / 8.0F;                                       /* 1: floor on amax */
+}
+
+/* One int4 code, NaN kept. factor: r(1 / scale) for FAKE, else scale. */
+SB_INLINE float quantize(sb_format T, form f, float value, float factor) {
+  const float y = f == FAKE ? sb_lane_round(T, value * factor) : value / factor; /* 1 */
+  return sb_lane_clamp(rintf(y) + 0.0F, -8.0F, 7.0F);                            /* the zero point 0 removes -0 */
+}
+
+/* scale: as it dequantizes (FAKE: T; CODES: e4m3; DIRECT: T). */
+SB_INLINE float dequantize(sb_format T, form f, float code, float scale, float row_scale) {
+  if (f != CODES) return sb_lane_round(T, code * scale);                          /* 1 */
+  const float inner = sb_lane_e4m3(sb_lane_clamp(code * scale, -448.0F, 448.0F)); /* 1, 2 */
+  return sb_lane_round(T, inner * row_scale);                                     /* 3, 4 */
+}
+
+/* The group scale as it is stored by convert. */
+SB_INLINE float stored_scale(sb_format T, form f, float scale) {
+  if (f == CODES) return sb_lane_e4m3(sb_lane_clamp(scale, -448.0F, 448.0F));
+  return sb_lane_round(T, scale);
+}
+
+SB_INLINE void block(sb_format T, form f, bool integer_codes, const float *restrict row, const int64_t n, float factor,
+                     float scale, float row_scale, int8_t *restrict codes, void *restrict output) {
+  for (int64_t i = 0; i < n; i++) {
+    const float code = quantize(T, f, row[i], factor), whole = sb_lane_nan_to_zero(code);
+    codes[i] = (int8_t)(int32_t)whole;
+    sb_lane_store(T, output, i, dequantize(T, f, integer_codes ? whole : code, scale, row_scale));
+  }
+}
+
+/* One group of n elements whose values are row[0..n); codes and output (at its first element) may be NULL. */
+SB_INLINE void group_of(sb_format T, form f, bool integer_codes, const float *row, int64_t n, float scale,
+                        float row_scale, int8_t *codes, char *output) {
+  int8_t no_codes[SB_BLOCK];
+  sb_sink no_output;
+  const float factor = f == FAKE ? sb_lane_round(T, 1.0F / scale) : scale;
+  const float as_stored = f == FAKE ? scale : stored_scale(T, f, scale);
+  for (int64_t i = 0; i < n; i += SB_BLOCK) {
+    int8_t *c = codes ? codes + i : no_codes;
+    void *y = output ? (void *)(output + i * (T == SB_F32 ? 4 : 2)) : (void *)&no_output;
+    if (n - i >= SB_BLOCK)
+      block(T, f, integer_codes, row + i, SB_BLOCK, factor, as_stored, row_scale, c, y);
+    else
+      block(T, f, integer_codes, row + i, n - i, factor, as_stored, row_scale, c, y);
+  }
+}
+
+/* ---- a row ---- */
+
+enum { TILE = 4096 }; /* elements of a float8 row held at a time: whole groups where they fit */
+
+/* Groups [g, g + count): `count` groups fit a tile, or it is one group longer than a tile. */
+SB_INLINE void tile_of(sb_format T, const sb_job *job, form f, bool integer_codes, int64_t at_row, int64_t row_index,
+                       int64_t g, int64_t count, float row_scale, int8_t *codes, char *output) {
+  float row[TILE], scale[SB_CHUNK];
+  const int64_t n = job->group, first = row_index * job->groups + g;
+  const void *x = job->in[SB_X].data;
+  const bool whole = count * n <= TILE;
+  if (whole) float8_row(T, f, x, at_row + g * n, count * n, row_scale, row);
+  if (job->step == SB_QUANTIZE) {
+    sb_get_params(&job->in[SB_SCALE], first, count, scale);
+  } else {
+    for (int64_t i = 0; i < count; i++) {
+      float amax = 0;
+      if (whole) {
+        amax = sb_amax_abs(SB_F32, row, i * n, n);
+      } else {
+        for (int64_t from = 0; from < n; from += TILE) {
+          const int64_t length = n - from < TILE ? n - from : TILE;
+          float8_row(T, f, x, at_row + g * n + from, length, row_scale, row);
+          const float here = sb_amax_abs(SB_F32, row, 0, length);
+          amax = here > amax || here != here ? here : amax;
+        }
+      }
+      scale[i] = group_scale(T, f, amax);
+    }
+    sb_put_params(&job->out[SB_SCALE], first, count, scale);
+  }
+  if (job->step == SB_CHOOSE_QPARAMS) return;
+  for (int64_t i = 0; i < count; i++) {
+    for (int64_t from = 0; from < n; from += TILE) {
+      const int64_t length = n - from < TILE ? n - from : TILE, at = (g + i) * n + from;
+      if (!whole) float8_row(T, f, x, at_row + at, length, row_scale, row);
+      group_of(T, f, integer_codes, whole ? row + i * n : row, length, scale[i], row_scale, codes ? codes + at : NULL,
+               output ? output + at * (T == SB_F32 ? 4 : 2) : NULL);
+    }
+  }
+}
+
+SB_INLINE void dequantize_row(sb_format T, const sb_job *job, form f, int64_t row, float row_scale) {
+  const int8_t *codes = (const int8_t *)job->in[SB_CODES].data + row * job->cols;
+  for (int64_t g = 0; g < job->groups; g++) {
+    float scale;
+    sb_get_params(&job->in[SB_SCALE], row * job->groups + g, 1, &scale);
+    if (f != FAKE) scale = stored_scale(T, f, scale);
+    for (int64_t i = g * job->group; i < (g + 1) * job->group; i++) {
+      sb_lane_store(T, job->out[SB_OUTPUT].data, row * job->cols + i,
+                    dequantize(T, f, (float)codes[i], scale, row_scale));
+    }
+  }
+}
+
+SB_INLINE void weight_rows(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row, form f,
+                           sb_float8_form row_form, bool integer_codes) {
+  const bool packed = sb_wanted(job, SB_PACKED), single = job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE;
+  const int64_t fit = job->group >= TILE ? 1 : TILE / job->group, chunk = fit < SB_CHUNK ? fit : SB_CHUNK;
+  const float zeros[SB_CHUNK] = {0};
+  for (int64_t row = begin; row < end; row++) {
+    int8_t *codes = packed ? codes_row : NULL;
+    if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
+    char *output = NULL;
+    if (sb_wanted(job, SB_OUTPUT)) output = (char *)job->out[SB_OUTPUT].data + row * job->cols * (T == SB_F32 ? 4 : 2);
+    float row_scale = 1.0F;
+    if (f != DIRECT) {
+      if (single)
+        sb_get_params(&job->in[SB_ROW_SCALE], row, 1, &row_scale);
+      else
+        row_scale = row_scale_of(T, row_form, job->in[SB_X].data, row * job->cols, job->cols);
+      sb_put_params(&job->out[SB_ROW_SCALE], row, 1, &row_scale);
+    }
+    if (job->step == SB_DEQUANTIZE) {
+      dequantize_row(T, job, f, row, row_scale);
+      continue;
+    }
+    for (int64_t g = 0; g < job->groups; g += chunk) {
+      const int64_t count = job->groups - g < chunk ? job->groups - g : chunk;
+      tile_of(T, job, f, integer_codes, row * job->cols, row, g, count, row_scale, codes, output);
+      sb_put_params(&job->out[SB_ZERO_POINT], row * job->groups + g, count, zeros);
+    }
+    if (packed) sb_pack_nibbles(codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
+  }
+}
+
+SB_INLINE void in_format(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
+  const int rules = job->impl->rules;
+  const bool convert = job->step == SB_CONVERT;
+  if (job->spec->path->side == SB_ACTIVATION) {
+    SB_FLOAT8_ROWS(T, job, begin, end, convert ? table[rules].activation_convert : table[rules].activation_prepare);
+    return;
+  }
+  const sb_float8_form row_form = convert ? table[rules].row_convert : table[rules].row_prepare;
+  const form f = convert || rules == PLAIN ? table[rules].convert : table[rules].prepare;
+  if (f == FAKE)
+    weight_rows(T, job, begin, end, codes_row, FAKE, row_form, false);
+  else if (f == CODES)
+    weight_rows(T, job, begin, end, codes_row, CODES, row_form, true);
+  else
+    weight_rows(T, job, begin, end, codes_row, DIRECT, row_form, true);
+}
+
+static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
+  SB_FOR_DTYPE(in_format, job, begin, end, codes_row);
+}
+
+static const sb_path paths[] = {
+    {SB_ACTIVATION, SB_TORCHAO_0_18_CPU, "", true, true,
+     "Float8FakeQuantizer(PerRow); convert by MSLK's quantize_fp8_row"},
+    {SB_ACTIVATION, SB_TORCHAO_0_18_CUDA, "", true, true, "read from source; convert is the MSLK form"},
+    {SB_ACTIVATION, SB_ALIGNED, "", true, true, "docs/numerics.md: the MSLK form, NaN winning, in both steps"},
+    {SB_WEIGHT, SB_TORCHAO_0_18_CPU, "", true, true,
+     "Int4WeightFakeQuantizer (fp8 activations); convert by MSLK quantize_int4_preshuffle; convert's output is ours"},
+    {SB_WEIGHT, SB_TORCHAO_0_18_CPU, "plain", false, true, "Int4Tensor of MSLK int4_row_quantize; the output is ours"},
+    {SB_WEIGHT, SB_TORCHAO_0_18_CUDA, "", true, true, "read from source; convert as on CPU"},
+    {SB_WEIGHT, SB_ALIGNED, "", true, true, "docs/numerics.md: the preshuffled artifact in both steps"},
+};
+
+#define ROW            [SB_SCALE] = SB_AS(SB_F32), [SB_CODES] = SB_AS(SB_E4M3), [SB_OUTPUT] = SB_AS_T
+#define ROW_CHOOSE     [SB_SCALE] = SB_AS(SB_F32)
+#define CODED          [SB_CODES] = SB_AS(SB_I8), [SB_OUTPUT] = SB_AS_T
+#define SCALES(format) [SB_SCALE] = format, [SB_ROW_SCALE] = SB_AS(SB_F32)
+#define PACKED         [SB_PACKED] = SB_AS(SB_U8)
+
+static const sb_path_impl impls[] = {
+    {rows, TORCHAO, false, {ROW}, {ROW}, {ROW_CHOOSE}},
+    {rows, CUDA, false, {ROW}, {ROW}, {ROW_CHOOSE}},
+    {rows, ALIGNED, false, {ROW}, {ROW}, {ROW_CHOOSE}},
+    {rows, TORCHAO, false, {SCALES(SB_AS_T), CODED}, {SCALES(SB_AS(SB_E4M3)), CODED, PACKED}, {SCALES(SB_AS_T)}},
+    {rows,
+     PLAIN,
+     false,
+     {0},
+     {[SB_SCALE] = SB_AS_T, [SB_ZERO_POINT] = SB_AS_T, CODED, PACKED},
+     {[SB_SCALE] = SB_AS(SB_F32)}},
+    {rows, CUDA, false, {SCALES(SB_AS_T), CODED}, {SCALES(SB_AS(SB_E4M3)), CODED, PACKED}, {SCALES(SB_AS_T)}},
+    {rows,
+     ALIGNED,
+     false,
+     {SCALES(SB_AS(SB_E4M3)), CODED},
+     {SCALES(SB_AS(SB_E4M3)), CODED, PACKED},
+     {SCALES(SB_AS(SB_F32))}},
+};
+_Static_assert(sizeof paths / sizeof *paths == sizeof impls / sizeof *impls, "one implementation a path");
+
+SB_RECIPE(float8_dynamic_act_int4_weight) = {
+    {.name = "float8-dynamic-act-int4-weight",
+     .summary = "activation float8 e4m3 per row, weight int4 per group under a float8 row",
+     .default_group = {[SB_WEIGHT] = 128},
+     .path_count = sizeof paths / sizeof *paths,
+     .paths = paths,
+     .refused_by_upstream = "convert needs MSLK >= 1.0.0 and, preshuffled, a GPU"},
+    impls,
+};

@@ -1,0 +1,228 @@
+/* int4-weight-only: weight int4 per group, asymmetric, floating-point zero point.
+ *
+ * Prepare: Int4WeightFakeQuantizer._bf16_activations_forward (torchao 0.18), all in f32 whatever T. Convert: Int4Tensor
+ * of MSLK's int4_row_quantize_zp, the same formulas, scale and zero point then stored in T (preshuffled: bf16).
+ * Upstream dequantizes only inside GPU kernels, so convert's output is ours: r(fl(fl(q * s_T) + z_T)). Variant tinygemm
+ * (torchao 0.11): the legacy Int4WeightOnlyQATQuantizer. */
+#include "ref/extrema.h"
+#include "ref/job.h"
+
+enum { TORCHAO_0_18, CUDA, ALIGNED, TINYGEMM };
+
+typedef struct numerics {
+  bool tinygemm, multiply_by_reciprocal;
+  bool store; /* the qparams that dequantize are rounded as stored: to T, preshuffled to bf16 */
+  bool integer_codes;
+} numerics;
+
+/* The qparams of a group; `quantum` and `base` are what x is quantized with: code = clamp(rint((x - base) / quantum),
+ * 0, 15). */
+typedef struct qparams {
+  float scale, zero_point, quantum, base;
+} qparams;
+
+/* s = max(mx - mn, 1e-6) / 15, z = mn + s * 8, unrounded but for f32. */
+SB_INLINE qparams choose_f32(sb_extrema e, bool multiply_by_reciprocal) {
+  const float range = sb_lane_at_least(e.high - e.low, 1e-6F);                         /* 1 */
+  const float scale = multiply_by_reciprocal ? range * (1.0F / 15.0F) : range / 15.0F; /* 2 */
+  const float middle = scale * 8.0F;                                                   /* 3: exact */
+  return (qparams){scale, e.low + middle, scale, e.low};                               /* 4 */
+}
+
+/* s and z computed in T, stored in bf16, and quantized with as stored. */
+SB_INLINE qparams restore_tinygemm(float scale, float zero_point) {
+  const float base = sb_lane_bf16(zero_point - sb_lane_bf16(scale * 8.0F));
+  return (qparams){scale, zero_point, scale, base};
+}
+
+SB_INLINE qparams choose_tinygemm(sb_format T, sb_extrema e) {
+  const float range = sb_lane_round(T, e.high - e.low); /* 1 */
+  const float floor = sb_lane_round(T, 1e-6F);
+  const float scale = sb_lane_at_least(sb_lane_round(T, range / 15.0F), floor);      /* 2 */
+  const float zero_point = sb_lane_round(T, e.low + sb_lane_round(T, scale * 8.0F)); /* 3, 4 */
+  return restore_tinygemm(sb_lane_bf16(scale), sb_lane_bf16(zero_point));
+}
+
+/* The code on 0..15, NaN kept. P: f32, or for tinygemm T promoted with bf16. */
+SB_INLINE float quantize(sb_format P, float x, qparams q) {
+  const float above = sb_lane_round(P, x - q.base);               /* 1 */
+  const float steps = rintf(sb_lane_round(P, above / q.quantum)); /* 2 */
+  return sb_lane_clamp(steps, 0.0F, 15.0F);
+}
+
+/* code is on -8..7. */
+SB_INLINE float dequantize(sb_format P, sb_format T, float code, qparams q) {
+  const float product = sb_lane_round(P, code * q.scale);            /* 1 */
+  return sb_lane_round(T, sb_lane_round(P, product + q.zero_point)); /* 2, 3 */
+}
+
+SB_INLINE void block(sb_format P, sb_format T, bool integer_codes, float offset, const void *restrict x, int64_t at,
+                     const int64_t n, qparams q, int8_t *restrict codes, void *restrict output) {
+  for (int64_t i = 0; i < n; i++) {
+    float code = quantize(P, sb_lane_load(T, x, at + i), q) - 8.0F;
+    const float whole = sb_lane_nan_to_zero(code);
+    codes[i] = (int8_t)(code == code ? (int32_t)(whole + offset) : 0);
+    if (integer_codes) code = whole;
+    sb_lane_store(T, output, i, dequantize(P, T, code, q));
+  }
+}
+
+/* One group. offset: 0 for stored codes on -8..7, 8 for tinygemm's 0..15. */
+SB_INLINE void group_of(sb_format P, sb_format T, bool integer_codes, float offset, const void *x, int64_t at,
+                        int64_t n, qparams q, int8_t *codes, void *output) {
+  int8_t no_codes[SB_BLOCK];
+  sb_sink no_output;
+  for (int64_t i = 0; i < n; i += SB_BLOCK) {
+    int8_t *c = codes ? codes + i : no_codes;
+    void *y = output ? (char *)output + (at + i) * (T == SB_F32 ? 4 : 2) : (void *)&no_output;
+    if (n - i >= SB_BLOCK)
+      block(P, T, integer_codes, offset, x, at + i, SB_BLOCK, q, c, y);
+    else
+      block(P, T, integer_codes, offset, x, at + i, n - i, q, c, y);
+  }
+}
+
+/* The stored value of a qparam: as the slot of the step has it, or, for the single operations, as convert stores it. */
+SB_INLINE float stored(const sb_job *job, sb_format T, float value) {
+  const sb_slot_format slot = job->impl->convert[SB_SCALE];
+  return slot == SB_AS_T ? sb_lane_round(T, value) : slot == SB_AS(SB_BF16) ? sb_lane_bf16(value) : value;
+}
+
+SB_INLINE void choose(sb_format T, const sb_job *job, const numerics *n, int64_t row, int64_t g, int64_t count,
+                      qparams *q) {
+  const void *x = job->in[SB_X].data;
+  float low[SB_CHUNK], high[SB_CHUNK], scale[SB_CHUNK], zero_point[SB_CHUNK];
+  for (int64_t i = 0; i < count; i++) {
+    const sb_extrema e = sb_min_max(T, x, row * job->cols + (g + i) * job->group, job->group);
+    low[i] = e.low;
+    high[i] = e.high;
+  }
+  for (int64_t i = 0; i < count; i++) {
+    const sb_extrema e = {low[i], high[i]};
+    q[i] = n->tinygemm ? choose_tinygemm(T, e) : choose_f32(e, n->multiply_by_reciprocal);
+    scale[i] = q[i].scale;
+    zero_point[i] = q[i].zero_point;
+  }
+  sb_put_params(&job->out[SB_SCALE], row * job->groups + g, count, scale);
+  sb_put_params(&job->out[SB_ZERO_POINT], row * job->groups + g, count, zero_point);
+}
+
+/* The single operations take scale and zero_point from outside; the base is the group's minimum, found in x again. */
+SB_INLINE void take(sb_format T, const sb_job *job, const numerics *n, int64_t row, int64_t g, int64_t count,
+                    qparams *q) {
+  float scale[SB_CHUNK], zero_point[SB_CHUNK];
+  sb_get_params(&job->in[SB_SCALE], row * job->groups + g, count, scale);
+  sb_get_params(&job->in[SB_ZERO_POINT], row * job->groups + g, count, zero_point);
+  for (int64_t i = 0; i < count; i++) {
+    if (n->tinygemm) {
+      q[i] = restore_tinygemm(scale[i], zero_point[i]);
+      continue;
+    }
+    const int64_t at = row * job->cols + (g + i) * job->group;
+    const float base = job->step == SB_QUANTIZE ? sb_min_max(T, job->in[SB_X].data, at, job->group).low : 0;
+    q[i] = (qparams){scale[i], zero_point[i], scale[i], base};
+  }
+}
+
+SB_INLINE void dequantize_group(sb_format P, sb_format T, float offset, const int8_t *codes, int64_t at, int64_t n,
+                                qparams q, void *output) {
+  for (int64_t i = at; i < at + n; i++) sb_lane_store(T, output, i, dequantize(P, T, (float)codes[i] - offset, q));
+}
+
+SB_INLINE void rows_of(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row, sb_format P,
+                       bool integer_codes, const numerics *n) {
+  void *output = sb_wanted(job, SB_OUTPUT) ? job->out[SB_OUTPUT].data : NULL;
+  const bool packed = sb_wanted(job, SB_PACKED), single = job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE;
+  const float offset = n->tinygemm ? 8.0F : 0.0F;
+  const bool store = n->store || job->step == SB_CONVERT || !job->spec->path->prepare;
+  for (int64_t row = begin; row < end; row++) {
+    int8_t *codes = packed ? codes_row : NULL;
+    if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
+    for (int64_t g = 0; g < job->groups; g += SB_CHUNK) {
+      qparams q[SB_CHUNK];
+      const int64_t count = job->groups - g < SB_CHUNK ? job->groups - g : SB_CHUNK;
+      if (single)
+        take(T, job, n, row, g, count, q);
+      else
+        choose(T, job, n, row, g, count, q);
+      if (job->step == SB_CHOOSE_QPARAMS) continue;
+      for (int64_t i = 0; i < count; i++) {
+        const int64_t from = (g + i) * job->group, at = row * job->cols + from;
+        if (store && !n->tinygemm) {
+          q[i].scale = stored(job, T, q[i].scale);
+          q[i].zero_point = stored(job, T, q[i].zero_point);
+        }
+        if (job->step == SB_DEQUANTIZE) {
+          dequantize_group(P, T, offset, job->in[SB_CODES].data, at, job->group, q[i], output);
+        } else {
+          group_of(P, T, integer_codes, offset, job->in[SB_X].data, at, job->group, q[i], codes ? codes + from : NULL,
+                   output);
+        }
+      }
+    }
+    if (packed) sb_pack_nibbles(codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
+  }
+}
+
+static const numerics table[] = {
+    [TORCHAO_0_18] = {0},
+    [CUDA] = {.multiply_by_reciprocal = true},
+    [ALIGNED] = {.store = true, .integer_codes = true},
+    [TINYGEMM] = {.tinygemm = true},
+};
+
+SB_INLINE void in_format(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
+  const numerics *n = &table[job->impl->rules];
+  const bool integer_codes = n->integer_codes || job->step == SB_CONVERT;
+  if (n->tinygemm) {
+    const sb_format P = sb_promote(T, SB_BF16);
+    if (integer_codes)
+      rows_of(T, job, begin, end, codes_row, P, true, n);
+    else
+      rows_of(T, job, begin, end, codes_row, P, false, n);
+  } else {
+    if (integer_codes)
+      rows_of(T, job, begin, end, codes_row, SB_F32, true, n);
+    else
+      rows_of(T, job, begin, end, codes_row, SB_F32, false, n);
+  }
+}
+
+static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
+  SB_FOR_DTYPE(in_format, job, begin, end, codes_row);
+}
+
+static const sb_path paths[] = {
+    {SB_WEIGHT, SB_TORCHAO_0_11_CPU, "tinygemm", true, true, "legacy Int4WeightOnlyQATQuantizer; codes 0..15"},
+    {SB_WEIGHT, SB_TORCHAO_0_18_CPU, "", true, true,
+     "Int4WeightFakeQuantizer (bf16 activations); convert by MSLK int4_row_quantize_zp; convert's output is ours"},
+    {SB_WEIGHT, SB_TORCHAO_0_18_CPU, "preshuffled", false, true,
+     "MSLK quantize_int4_preshuffle, before the reordering; convert's output is ours"},
+    {SB_WEIGHT, SB_TORCHAO_0_18_CUDA, "", true, true, "read from source: scalar division as reciprocal multiplication"},
+    {SB_WEIGHT, SB_ALIGNED, "", true, true, "docs/numerics.md: the PLAIN artifact of torchao 0.18"},
+};
+
+#define QPARAMS(format) [SB_SCALE] = format, [SB_ZERO_POINT] = format
+#define CODED           [SB_CODES] = SB_AS(SB_I8), [SB_OUTPUT] = SB_AS_T
+#define PACKED          [SB_PACKED] = SB_AS(SB_U8)
+#define F32             SB_AS(SB_F32)
+#define BF16            SB_AS(SB_BF16)
+
+static const sb_path_impl impls[] = {
+    {rows, TINYGEMM, false, {QPARAMS(BF16), CODED}, {QPARAMS(BF16), CODED}, {QPARAMS(BF16)}},
+    {rows, TORCHAO_0_18, false, {QPARAMS(F32), CODED}, {QPARAMS(SB_AS_T), CODED, PACKED}, {QPARAMS(F32)}},
+    {rows, TORCHAO_0_18, false, {0}, {QPARAMS(BF16), CODED, PACKED}, {QPARAMS(F32)}},
+    {rows, CUDA, false, {QPARAMS(F32), CODED}, {QPARAMS(SB_AS_T), CODED, PACKED}, {QPARAMS(F32)}},
+    {rows, ALIGNED, false, {QPARAMS(SB_AS_T), CODED}, {QPARAMS(SB_AS_T), CODED, PACKED}, {QPARAMS(F32)}},
+};
+_Static_assert(sizeof paths / sizeof *paths == sizeof impls / sizeof *impls, "one implementation a path");
+
+SB_RECIPE(int4_weight_only) = {
+    {.name = "int4-weight-only",
+     .summary = "weight int4 per group asymmetric with a floating-point zero point; activations stay as they are",
+     .default_group = {[SB_WEIGHT] = 128},
+     .path_count = sizeof paths / sizeof *paths,
+     .paths = paths,
+     .refused_by_upstream = "convert needs MSLK >= 1.0.0"},
+    impls,
+};
