@@ -1,0 +1,165 @@
+/* Finding contracts: built in, and in the folders that were added. */
+#include "conformance/contract/library.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+typedef struct entry {
+  char *name;
+  const char *text; /* built in, or owned */
+  bool operation;   /* a slice of a prepare contract */
+} entry;
+
+static struct {
+  entry *entries;
+  int count, capacity;
+  bool started;
+} library;
+
+static const char *const operations[] = {"choose_qparams", "quantize", "dequantize"};
+
+static bool put(const char *name, const char *text, bool operation, bool replace) {
+  for (int i = 0; i < library.count; i++) {
+    if (strcmp(library.entries[i].name, name) != 0) continue;
+    if (replace) library.entries[i].text = text;
+    return true;
+  }
+  if (library.count == library.capacity) {
+    int capacity = library.capacity ? 2 * library.capacity : 128;
+    entry *grown = realloc(library.entries, (size_t)capacity * sizeof *grown);
+    if (!grown) return false;
+    library.entries = grown, library.capacity = capacity;
+  }
+  char *copy = strdup(name);
+  if (!copy) return false;
+  library.entries[library.count++] = (entry){copy, text, operation};
+  return true;
+}
+
+/* "recipe/side-step@flavor.contract" -> "recipe/side/step@flavor"; affine keeps its form. */
+static bool name_of(const char *path, char *name, size_t size) {
+  const char *slash = strchr(path, '/'), *end = strstr(path, ".contract"), *dash = slash ? strchr(slash, '-') : NULL,
+             *at = slash ? strchr(slash, '@') : NULL;
+  if (!slash || !end || strcmp(end, ".contract") != 0 || !at) return false;
+  if (strncmp(path, "affine/", 7) == 0) return snprintf(name, size, "%.*s", (int)(end - path), path) < (int)size;
+  if (!dash || dash > at) return false;
+  return snprintf(name, size, "%.*s/%.*s", (int)(dash - path), path, (int)(end - dash - 1), dash + 1) < (int)size;
+}
+
+static bool add(const char *path, const char *text, bool replace) {
+  char name[256], other[300];
+  if (!name_of(path, name, sizeof name)) return true;
+  if (!put(name, text, false, replace)) return false;
+  char *prepare = strstr(name, "/prepare@");
+  if (!prepare) return true;
+  for (int i = 0; i < 3; i++) {
+    snprintf(other, sizeof other, "%.*s/%s%s", (int)(prepare - name), name, operations[i], prepare + 8);
+    if (!put(other, text, true, replace)) return false;
+  }
+  return true;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(((const entry *)a)->name, ((const entry *)b)->name); }
+
+static void start(void) {
+  if (library.started) return;
+  library.started = true;
+  for (int i = 0; i < sb_embedded_contract_count; i++)
+    add(sb_embedded_contracts[i].path, sb_embedded_contracts[i].text, false);
+  qsort(library.entries, (size_t)library.count, sizeof(entry), by_name);
+}
+
+static char *read_text(const char *path) {
+  FILE *f = fopen(path, "rb");
+  char *text = f ? malloc(SB_MAX_TEXT + 2) : NULL;
+  size_t n = text ? fread(text, 1, SB_MAX_TEXT + 1, f) : 0;
+  if (f) fclose(f);
+  if (!text || n > SB_MAX_TEXT || memchr(text, 0, n)) {
+    free(text);
+    sb_fail(SB_FILE, "%s: a contract is a text of at most 65536 bytes that can be read", path);
+    return NULL;
+  }
+  text[n] = 0;
+  return text;
+}
+
+static sb_status add_folder(const char *folder, const char *recipe, int *found) {
+  char path[4096], relative[600];
+  snprintf(path, sizeof path, "%s/%s", folder, recipe);
+  DIR *dir = opendir(path);
+  if (!dir) return SB_OK;
+  sb_status status = SB_OK;
+  for (struct dirent *e; status == SB_OK && (e = readdir(dir));) {
+    size_t n = strlen(e->d_name);
+    if (n < 10 || n > 255 || strcmp(e->d_name + n - 9, ".contract") != 0) continue;
+    snprintf(path, sizeof path, "%s/%s/%s", folder, recipe, e->d_name);
+    snprintf(relative, sizeof relative, "%s/%s", recipe, e->d_name);
+    char name[256];
+    if (!name_of(relative, name, sizeof name)) {
+      status = sb_fail(SB_FILE, "%s: the file's name should be SIDE-STEP@FLAVOR[+VARIANT].contract", path);
+      break;
+    }
+    char *text = read_text(path);
+    if (!text)
+      status = SB_FILE;
+    else if (!add(relative, text, true))
+      status = sb_fail(SB_NO_MEMORY, "%s: no memory", path);
+    else
+      (*found)++;
+  }
+  closedir(dir);
+  return status;
+}
+
+sb_status sb_contracts_add(const char *folder) {
+  start();
+  int found = 0;
+  DIR *dir = opendir(folder);
+  if (!dir) return sb_fail(SB_FILE, "%s: the folder of contracts cannot be opened", folder);
+  sb_status status = SB_OK;
+  for (struct dirent *e; status == SB_OK && (e = readdir(dir));)
+    if (e->d_name[0] != '.') status = add_folder(folder, e->d_name, &found);
+  closedir(dir);
+  qsort(library.entries, (size_t)library.count, sizeof(entry), by_name);
+  if (status == SB_OK && found == 0)
+    status = sb_fail(SB_FILE, "%s: no RECIPE/SIDE-STEP@FLAVOR.contract in this folder", folder);
+  return status;
+}
+
+int sb_contracts_count(void) { return start(), library.count; }
+const char *sb_contracts_name(int index) { return start(), library.entries[index].name; }
+
+const char *sb_contracts_text(const char *name) {
+  start();
+  for (int i = 0; i < library.count; i++)
+    if (strcmp(library.entries[i].name, name) == 0) return library.entries[i].text;
+  return NULL;
+}
+
+/* `use weight/prepare@flavor` looks beside the contract first, then takes the name as a whole. */
+static const char *loader(void *context, const char *name, sb_arena *arena) {
+  char full[400];
+  (void)arena;
+  snprintf(full, sizeof full, "%s/%s", (const char *)context, name);
+  const char *text = sb_contracts_text(full);
+  return text ? text : sb_contracts_text(name);
+}
+
+bool sb_contract_is_operation(const sb_contract_case *c) {
+  for (int i = 0; i < 3; i++)
+    if (strcmp(c->step, operations[i]) == 0) return true;
+  return false;
+}
+
+sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
+  char name[300];
+  *contract = NULL;
+  sb_contract_case_name(c, name, sizeof name);
+  const char *text = sb_contracts_text(name);
+  if (!text) return sb_fail(SB_USAGE, "no contract %s (samebits list contracts)", name);
+  if (strcmp(c->recipe, "affine") == 0 && !c->preserve_zero)
+    return sb_fail(SB_UNSUPPORTED, "%s: there is no contract for preserve_zero = false", name);
+  return sb_contract_parse(name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
+}
