@@ -38,17 +38,17 @@ def parse():
     return parser.parse_args()
 
 
-def reenter(arguments):
-    """Runs this script again in the pinned environment, made if it is missing."""
-    venv = arguments.venv or HERE.parent.parent / "build" / "venv" / arguments.flavor
+def reenter(arguments, flavor, script):
+    """Runs the script again in the pinned environment of a flavor, made if it is missing."""
+    venv = arguments.venv or HERE.parent.parent / "build" / "venv" / flavor
     python = venv / "bin" / "python"
     if not (venv / "complete").exists():
         print(f"capture: making {venv} (about 5 GB)", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        pins = [f"{name}=={version}" for name, version in PINNED[arguments.flavor].items()]
+        pins = [f"{name}=={version}" for name, version in PINNED[flavor].items()]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *pins], check=True)
         (venv / "complete").touch()
-    os.execv(python, [str(python), __file__, *sys.argv[1:], "--here"])
+    os.execv(python, [str(python), script, *sys.argv[1:], "--here"])
 
 
 def check_versions(flavor):
@@ -120,7 +120,7 @@ def capture_file(job, dtype, group, arguments):
 def main():
     arguments = parse()
     if not arguments.here:
-        reenter(arguments)
+        reenter(arguments, arguments.flavor, __file__)
     check_versions(arguments.flavor)
     import torch
 

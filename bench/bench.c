@@ -1,0 +1,154 @@
+#include "samebits/bench.h"
+
+#include "bench/buffers.h"
+#include "bench/copy.h"
+#include "bench/shim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What the run shares, and one registered benchmark of it. */
+typedef struct run run;
+typedef struct entry {
+  run *run;
+  int item; /* -1: the copy baseline of `bytes` */
+  int64_t bytes;
+  char name[SB_BENCH_NAME];
+} entry;
+struct run {
+  const sb_bench_item *items;
+  const sb_bench_options *options;
+  sb_bench_summary *summary;
+  entry *entries;
+  int entry_count;
+  int ready; /* the item that `buffers` belongs to, -1: none */
+  sb_bench_buffers buffers;
+};
+
+const char *sb_bench_name(const sb_bench_item *item, char text[SB_BENCH_NAME]) {
+  const sb_spec *spec = &item->spec;
+  const bool variant = spec->path->variant[0] != '\0';
+  snprintf(text, SB_BENCH_NAME, "%s/%s/%s@%s%s%s/%s/%" PRId64 "x%" PRId64 ":g%" PRId64 "/normal:%" PRIu64,
+           spec->recipe->name, sb_side_names[spec->path->side], sb_step_names[spec->step],
+           sb_flavor_names[spec->path->flavor], variant ? "+" : "", spec->path->variant,
+           sb_format_of(spec->dtype)->name, item->rows, item->cols, spec->group_size, item->seed);
+  return text;
+}
+
+static int64_t x_bytes(const sb_bench_item *item) {
+  const sb_tensor x = sb_tensor_2d(item->spec.dtype, item->rows, item->cols);
+  return sb_tensor_bytes(&x);
+}
+
+static void copy_body(void *context, sb_gb_state *state) {
+  const entry *self = context;
+  sb_copy *copy = NULL;
+  if (sb_copy_make(self->bytes, self->run->options->threads, &copy) != SB_OK) {
+    sb_gb_fail(state, sb_message());
+    return;
+  }
+  while (sb_gb_keep_running(state)) sb_copy_once(copy);
+  sb_gb_processed(state, self->bytes, 2 * self->bytes);
+  sb_copy_free(copy);
+}
+
+/* The buffers of an item, kept over its repetitions. */
+static sb_status make_ready(run *self, int item) {
+  if (self->ready == item) return SB_OK;
+  if (self->ready >= 0) sb_bench_buffers_free(&self->buffers);
+  self->ready = -1;
+  const sb_status status = sb_bench_buffers_make(&self->items[item], &self->buffers);
+  if (status == SB_OK) self->ready = item;
+  return status;
+}
+
+static void item_body(void *context, sb_gb_state *state) {
+  const entry *self = context;
+  const sb_bench_item *item = &self->run->items[self->item];
+  const sb_run_options how = {.threads = self->run->options->threads, .isa = self->run->options->isa};
+  sb_bench_buffers *buffers = &self->run->buffers;
+  double copied = 0; /* bytes a second */
+  sb_status status = make_ready(self->run, self->item);
+  if (status == SB_OK) status = sb_copy_bandwidth(x_bytes(item), how.threads, &copied);
+  if (status != SB_OK) {
+    sb_gb_fail(state, sb_message());
+    return;
+  }
+  sb_bench_buffers_poison(buffers);
+  while (status == SB_OK && sb_gb_keep_running(state)) status = sb_run(&item->spec, buffers->in, buffers->out, &how);
+  if (status == SB_OK) status = sb_bench_buffers_verify(buffers);
+  if (status != SB_OK) {
+    sb_gb_fail(state, sb_message());
+    return;
+  }
+  sb_gb_processed(state, item->rows * item->cols, buffers->bytes);
+  sb_gb_rate(state, "copy_fraction", (double)buffers->bytes / copied);
+  sb_gb_value(state, "copy_bytes_per_second", copied);
+}
+
+static const entry *entry_named(const run *self, const char *name) {
+  for (int i = 0; i < self->entry_count; i++)
+    if (strcmp(self->entries[i].name, name) == 0) return &self->entries[i];
+  return NULL;
+}
+
+static void on_result(void *context, const sb_gb_result *result) {
+  const run *self = context;
+  const entry *source = entry_named(self, result->name);
+  if (!source) return;
+  if (result->error) {
+    fprintf(stderr, "bench: %s: %s\n", result->name, result->error);
+    self->summary->failed++;
+    return;
+  }
+  const bool single = self->options->repetitions == 1;
+  if (!single && strcmp(result->aggregate, "median") != 0) return;
+  if (source->item >= 0) self->summary->ran++;
+  if (!self->options->on_result) return;
+  const sb_bench_result figures = {.item = source->item,
+                                   .name = result->name,
+                                   .seconds = result->seconds,
+                                   .items_per_second = result->items_per_second,
+                                   .bytes_per_second = result->bytes_per_second,
+                                   .copy_fraction = source->item < 0 ? 1.0 : result->counter(result, "copy_fraction")};
+  self->options->on_result(self->options->context, &figures);
+}
+
+static void add(run *self, int item, int64_t bytes) {
+  entry *added = &self->entries[self->entry_count];
+  *added = (entry){.run = self, .item = item, .bytes = bytes};
+  if (item < 0)
+    snprintf(added->name, sizeof added->name, "copy/%" PRId64, bytes);
+  else
+    sb_bench_name(&self->items[item], added->name);
+  if (entry_named(self, added->name)) return; /* the same baseline, or the same item twice */
+  self->entry_count++;
+  sb_gb_register(added->name, item < 0 ? copy_body : item_body, added, self->options->threads == 1);
+}
+
+sb_status sb_bench_run(const sb_bench_item *items, int count, const sb_bench_options *options,
+                       sb_bench_summary *summary) {
+  *summary = (sb_bench_summary){0};
+  run self = {.items = items, .options = options, .summary = summary, .ready = -1};
+  self.entries = calloc((size_t)count * 2 + 1, sizeof *self.entries);
+  if (!self.entries) return sb_fail(SB_NO_MEMORY, "bench: no memory for %d items", count);
+  for (int i = 0; i < count; i++) add(&self, -1, x_bytes(&items[i]));
+  for (int i = 0; i < count; i++) add(&self, i, 0);
+  sb_gb_note("samebits", SAMEBITS_VERSION);
+  sb_gb_note("isa", sb_isa_names[options->isa]);
+  char threads[16];
+  snprintf(threads, sizeof threads, "%d", options->threads);
+  sb_gb_note("threads", threads);
+  sb_gb_note("clock", options->threads == 1 ? "CPU time of the thread" : "wall");
+  const sb_gb_options how = {.repetitions = options->repetitions,
+                             .min_seconds = options->min_seconds,
+                             .json = options->json,
+                             .on_result = on_result,
+                             .context = &self};
+  const int ran = sb_gb_run(&how);
+  if (self.ready >= 0) sb_bench_buffers_free(&self.buffers);
+  free(self.entries);
+  if (ran < 0) return sb_fail(SB_INTERNAL, "bench: Google Benchmark refused its options");
+  return SB_OK;
+}
