@@ -1,0 +1,102 @@
+/* samebits golden verify FILE...: captured upstream outputs against an oracle. */
+#include "samebits/golden.h"
+#include "cli/command.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+enum { PRINTED = 20 };
+
+typedef struct options {
+  int count;
+  char **files;
+  const char *oracle;
+  bool json;
+  int64_t printed;
+} options;
+
+static error_t parse(int key, char *word, struct argp_state *state) {
+  options *o = state->input;
+  switch (key) {
+  case 'o':
+    o->oracle = word;
+    return 0;
+  case 'j':
+    o->json = true;
+    return 0;
+  case ARGP_KEY_ARGS:
+    o->files = state->argv + state->next;
+    o->count = state->argc - state->next;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static void print_difference(void *context, const sb_golden *golden, const sb_golden_case *at, sb_slot slot,
+                             int64_t index, const sb_tensor *got) {
+  options *o = context;
+  if (o->printed++ >= PRINTED) return;
+  char expected[SB_ELEMENT_TEXT], text[SB_ELEMENT_TEXT];
+  const char *path = sb_safetensors_path(golden->file), *tensor = sb_slot_names[slot];
+  sb_element_text(&at->expected[slot], index, expected);
+  sb_element_text(got, index, text);
+  if (o->json) {
+    json_t *line = json_pack("{s:s,s:s,s:s,s:I,s:s,s:s}", "file", path, "case", at->name, "tensor", tensor, "index",
+                             (json_int_t)index, "expected", expected, "got", text);
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+  } else
+    printf("%s: case %s: %s[%" PRId64 ", %" PRId64 "] (index %" PRId64 "): expected %s, got %s\n", path, at->name,
+           tensor, index / got->dims[1], index % got->dims[1], index, expected, text);
+}
+
+static int verify(int argc, char **argv) {
+  static const struct argp_option table[] = {
+      {"oracle", 'o', "ref|contract", 0, "what computes the expected bits (default: ref)", 0},
+      {"json", 'j', NULL, 0, "one JSON object a mismatch, then one with the counts", 0},
+      {0}};
+  static const struct argp argp = {table, parse, "FILE...", "Compares captured outputs, bit for bit, with an oracle.",
+                                   NULL,  NULL,  NULL};
+  options o = {.oracle = "ref"};
+  int exit_code = sb_parse_options(&argp, argc, argv, &o);
+  if (exit_code) return exit_code;
+  sb_oracle *oracle = NULL;
+  if (strcmp(o.oracle, "ref") != 0) {
+    fprintf(stderr, "%s: unknown oracle '%s'\n", argv[0], o.oracle);
+    return SB_EXIT_USAGE;
+  }
+  if (o.count == 0) {
+    fprintf(stderr, "%s: no files given\n", argv[0]);
+    return SB_EXIT_USAGE;
+  }
+  sb_golden_counts counts = {0};
+  for (int i = 0; i < o.count; i++) {
+    sb_golden golden;
+    sb_status status = sb_golden_open(o.files[i], &golden);
+    if (!status) {
+      status = sb_golden_verify(&golden, oracle, NULL, &counts, print_difference, &o);
+      sb_golden_close(&golden);
+    }
+    if (status) {
+      sb_report(argv[0], status);
+      exit_code = SB_EXIT_INFRASTRUCTURE;
+    }
+  }
+  if (o.json)
+    printf("{\"files\":%" PRId64 ",\"cases\":%" PRId64 ",\"elements\":%" PRId64 ",\"different\":%" PRId64 "}\n",
+           counts.files, counts.cases, counts.elements, counts.different);
+  else
+    printf("golden: %" PRId64 " files, %" PRId64 " cases, %" PRId64 " elements, %" PRId64 " differ\n", counts.files,
+           counts.cases, counts.elements, counts.different);
+  return counts.different ? sb_exit_join(exit_code, SB_EXIT_DIFFERS) : exit_code;
+}
+
+static int run(int argc, char **argv) {
+  static const sb_subcommand table[] = {{"verify", "captured outputs against an oracle", verify}};
+  return sb_dispatch("golden", table, 1, argc, argv);
+}
+
+const sb_command sb_command_golden = {"golden", "captured upstream outputs: verify FILE...", run};
