@@ -13,42 +13,37 @@ typedef enum sb_code_mode {
   SB_CODES_FLOAT_I32 /* kept in P, then cast to int32: prepare before torchao #2280 */
 } sb_code_mode;
 
-SB_INLINE void sb_affine_block(sb_format T, sb_format P, sb_code_mode mode, const void *restrict x, int64_t at,
-                               const int64_t n, float scale, float inverse, float zero_point, float low, float high,
-                               int8_t *restrict codes, void *restrict output) {
-  for (int64_t i = 0; i < n; i++) {
-    const float code = sb_affine_quantize_8bit(P, sb_lane_load(T, x, at + i), inverse, zero_point, low, high);
-    const float whole = sb_lane_nan_to_zero(code);
-    codes[i] = (int8_t)(int32_t)whole;
+SB_INLINE void sb_affine_block(sb_format T, sb_format P, sb_code_mode mode, const void *x, float scale, float inverse,
+                               float zero_point, float low, float high, int8_t *codes, void *output) {
+  float code[SB_BLOCK], whole[SB_BLOCK];
+  for (int i = 0; i < SB_BLOCK; i++) {
+    code[i] = sb_affine_quantize_8bit(P, sb_lane_load(T, x, i), inverse, zero_point, low, high);
+    whole[i] = sb_lane_nan_to_zero(code[i]);
+  }
+  for (int i = 0; i < SB_BLOCK; i++) codes[i] = (int8_t)(int32_t)whole[i];
+  for (int i = 0; i < SB_BLOCK; i++) {
     float y;
     if (mode == SB_CODES_INTEGER)
-      y = sb_affine_dequantize_8bit(P, T, whole, zero_point, scale);
+      y = sb_affine_dequantize_8bit(P, T, whole[i], zero_point, scale);
     else if (mode == SB_CODES_FLOAT)
-      y = sb_affine_dequantize_8bit(P, T, code, zero_point, scale);
+      y = sb_affine_dequantize_8bit(P, T, code[i], zero_point, scale);
     else
-      y = sb_affine_dequantize_i32(P, T, code, zero_point, scale);
+      y = sb_affine_dequantize_i32(P, T, code[i], zero_point, scale);
     sb_lane_store(T, output, i, y);
   }
 }
 
-SB_INLINE char *sb_element(sb_format T, void *data, int64_t index) {
-  return (char *)data + index * (T == SB_F32 ? 4 : 2);
-}
-
-/* One group: whole blocks of a constant length, then the rest. `codes` and `output` may be NULL. */
+/* One group of n elements at `at`; `codes` (of the group) and `output` (of the tensor) may be NULL. */
 SB_INLINE void sb_affine_group(sb_format T, sb_format P, sb_code_mode mode, const void *x, int64_t at, int64_t n,
                                float scale, float zero_point, const sb_affine_rules *rules, int8_t *codes,
                                void *output) {
-  int8_t no_codes[SB_BLOCK];
-  sb_sink no_output;
   const float inverse = sb_lane_round(P, 1.0F / scale), low = rules->quant_min, high = rules->quant_max;
   for (int64_t i = 0; i < n; i += SB_BLOCK) {
-    int8_t *c = codes ? codes + i : no_codes;
-    void *y = output ? sb_element(T, output, at + i) : (void *)&no_output;
-    if (n - i >= SB_BLOCK)
-      sb_affine_block(T, P, mode, x, at + i, SB_BLOCK, scale, inverse, zero_point, low, high, c, y);
-    else
-      sb_affine_block(T, P, mode, x, at + i, n - i, scale, inverse, zero_point, low, high, c, y);
+    sb_window w;
+    void *c = codes ? codes + i : NULL, *y = sb_element(T, output, at + i);
+    sb_window_open(T, &w, sb_const_element(T, x, at + i), c, y, n - i);
+    sb_affine_block(T, P, mode, w.x, scale, inverse, zero_point, low, high, w.codes, w.output);
+    sb_window_close(T, &w, c, y, n - i);
   }
 }
 

@@ -51,27 +51,23 @@ SB_INLINE float sb_float8_quantize(float x, float factor, bool by_multiply) {
 
 SB_INLINE float sb_float8_dequantize(sb_format T, float code, float scale) { return sb_lane_round(T, code * scale); }
 
-SB_INLINE void sb_float8_block(sb_format T, bool by_multiply, const void *restrict x, int64_t at, const int64_t n,
-                               sb_float8_row r, uint8_t *restrict codes, void *restrict output) {
-  for (int64_t i = 0; i < n; i++) {
-    const float code = sb_float8_quantize(sb_lane_load(T, x, at + i), r.factor, by_multiply);
-    codes[i] = sb_lane_e4m3_bits(code);
-    sb_lane_store(T, output, i, sb_float8_dequantize(T, code, r.scale));
-  }
+SB_INLINE void sb_float8_block(sb_format T, bool by_multiply, const void *x, sb_float8_row r, uint8_t *codes,
+                               void *output) {
+  float code[SB_BLOCK];
+  for (int i = 0; i < SB_BLOCK; i++) code[i] = sb_float8_quantize(sb_lane_load(T, x, i), r.factor, by_multiply);
+  for (int i = 0; i < SB_BLOCK; i++) codes[i] = sb_lane_e4m3_bits(code[i]);
+  for (int i = 0; i < SB_BLOCK; i++) sb_lane_store(T, output, i, sb_float8_dequantize(T, code[i], r.scale));
 }
 
 /* One row or tensor of n elements at `at`; codes and output may be NULL. */
 SB_INLINE void sb_float8_run(sb_format T, bool by_multiply, const void *x, int64_t at, int64_t n, sb_float8_row r,
                              uint8_t *codes, void *output) {
-  uint8_t no_codes[SB_BLOCK];
-  sb_sink no_output;
   for (int64_t i = 0; i < n; i += SB_BLOCK) {
-    uint8_t *c = codes ? codes + at + i : no_codes;
-    void *y = output ? (char *)output + (at + i) * (T == SB_F32 ? 4 : 2) : (void *)&no_output;
-    if (n - i >= SB_BLOCK)
-      sb_float8_block(T, by_multiply, x, at + i, SB_BLOCK, r, c, y);
-    else
-      sb_float8_block(T, by_multiply, x, at + i, n - i, r, c, y);
+    sb_window w;
+    void *c = codes ? codes + at + i : NULL, *y = sb_element(T, output, at + i);
+    sb_window_open(T, &w, sb_const_element(T, x, at + i), c, y, n - i);
+    sb_float8_block(T, by_multiply, w.x, r, w.codes, w.output);
+    sb_window_close(T, &w, c, y, n - i);
   }
 }
 

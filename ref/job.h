@@ -56,11 +56,49 @@ typedef struct sb_recipe_impl {
 /* Groups whose qparams are handled together, so that their arithmetic is vector code. */
 enum { SB_CHUNK = 64, SB_BLOCK = 32 };
 
-/* Where a block's output goes when nobody wants it. */
-typedef union sb_sink {
-  float f32[SB_BLOCK];
-  uint16_t f16[SB_BLOCK];
-} sb_sink;
+/* SB_BLOCK elements at a time, always: block functions are loops of constant length, which become vector code without a
+ * remainder. Where fewer elements are left, or nobody wants a result, the window is a buffer of its own. */
+typedef struct sb_window {
+  const void *x;
+  void *codes, *output;
+  union sb_block_of {
+    float f32[SB_BLOCK];
+    uint16_t f16[SB_BLOCK];
+  } own_x, own_output;
+  uint8_t own_codes[SB_BLOCK];
+} sb_window;
+
+SB_INLINE size_t sb_width(sb_format T) { return T == SB_F32 ? 4 : 2; }
+
+/* codes and output are at the window's first element; left: elements from there to the end, at least 1. */
+SB_INLINE void sb_window_results(sb_window *w, void *codes, void *output, int64_t left) {
+  w->codes = left >= SB_BLOCK && codes ? codes : w->own_codes;
+  w->output = left >= SB_BLOCK && output ? output : &w->own_output;
+}
+
+SB_INLINE void sb_window_open(sb_format T, sb_window *w, const void *x, void *codes, void *output, int64_t left) {
+  w->x = x;
+  if (left < SB_BLOCK) {
+    memset(&w->own_x, 0, sizeof w->own_x);
+    memcpy(&w->own_x, x, (size_t)left * sb_width(T));
+    w->x = &w->own_x;
+  }
+  sb_window_results(w, codes, output, left);
+}
+
+SB_INLINE void sb_window_close(sb_format T, const sb_window *w, void *codes, void *output, int64_t left) {
+  if (left >= SB_BLOCK) return;
+  if (codes) memcpy(codes, w->own_codes, (size_t)left);
+  if (output) memcpy(output, &w->own_output, (size_t)left * sb_width(T));
+}
+
+/* The address of element `index`, NULL staying NULL. */
+SB_INLINE void *sb_element(sb_format T, void *data, int64_t index) {
+  return data ? (char *)data + index * (int64_t)sb_width(T) : NULL;
+}
+SB_INLINE const void *sb_const_element(sb_format T, const void *data, int64_t index) {
+  return (const char *)data + index * (int64_t)sb_width(T);
+}
 
 SB_INLINE bool sb_wanted(const sb_job *job, sb_slot slot) { return job->out[slot].rank != 0 && job->out[slot].data; }
 

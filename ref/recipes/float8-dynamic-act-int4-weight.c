@@ -77,29 +77,30 @@ SB_INLINE float stored_scale(sb_format T, form f, float scale) {
   return sb_lane_round(T, scale);
 }
 
-SB_INLINE void block(sb_format T, form f, bool integer_codes, const float *restrict row, const int64_t n, float factor,
-                     float scale, float row_scale, int8_t *restrict codes, void *restrict output) {
-  for (int64_t i = 0; i < n; i++) {
-    const float code = quantize(T, f, row[i], factor), whole = sb_lane_nan_to_zero(code);
-    codes[i] = (int8_t)(int32_t)whole;
-    sb_lane_store(T, output, i, dequantize(T, f, integer_codes ? whole : code, scale, row_scale));
+SB_INLINE void block(sb_format T, form f, bool integer_codes, const float *row, float factor, float scale,
+                     float row_scale, int8_t *codes, void *output) {
+  float code[SB_BLOCK], whole[SB_BLOCK];
+  for (int i = 0; i < SB_BLOCK; i++) {
+    code[i] = quantize(T, f, row[i], factor);
+    whole[i] = sb_lane_nan_to_zero(code[i]);
+  }
+  for (int i = 0; i < SB_BLOCK; i++) codes[i] = (int8_t)(int32_t)whole[i];
+  for (int i = 0; i < SB_BLOCK; i++) {
+    sb_lane_store(T, output, i, dequantize(T, f, integer_codes ? whole[i] : code[i], scale, row_scale));
   }
 }
 
 /* One group of n elements whose values are row[0..n); codes and output (at its first element) may be NULL. */
 SB_INLINE void group_of(sb_format T, form f, bool integer_codes, const float *row, int64_t n, float scale,
                         float row_scale, int8_t *codes, char *output) {
-  int8_t no_codes[SB_BLOCK];
-  sb_sink no_output;
   const float factor = f == FAKE ? sb_lane_round(T, 1.0F / scale) : scale;
   const float as_stored = f == FAKE ? scale : stored_scale(T, f, scale);
   for (int64_t i = 0; i < n; i += SB_BLOCK) {
-    int8_t *c = codes ? codes + i : no_codes;
-    void *y = output ? (void *)(output + i * (T == SB_F32 ? 4 : 2)) : (void *)&no_output;
-    if (n - i >= SB_BLOCK)
-      block(T, f, integer_codes, row + i, SB_BLOCK, factor, as_stored, row_scale, c, y);
-    else
-      block(T, f, integer_codes, row + i, n - i, factor, as_stored, row_scale, c, y);
+    sb_window w;
+    void *c = codes ? codes + i : NULL, *y = sb_element(T, output, i);
+    sb_window_results(&w, c, y, n - i);
+    block(T, f, integer_codes, row + i, factor, as_stored, row_scale, w.codes, w.output);
+    sb_window_close(T, &w, c, y, n - i);
   }
 }
 
@@ -110,7 +111,8 @@ enum { TILE = 4096 }; /* elements of a float8 row held at a time: whole groups w
 /* Groups [g, g + count): `count` groups fit a tile, or it is one group longer than a tile. */
 SB_INLINE void tile_of(sb_format T, const sb_job *job, form f, bool integer_codes, int64_t at_row, int64_t row_index,
                        int64_t g, int64_t count, float row_scale, int8_t *codes, char *output) {
-  float row[TILE], scale[SB_CHUNK];
+  float row[TILE + SB_BLOCK], scale[SB_CHUNK]; /* the last block may look beyond the last element */
+  memset(row + TILE, 0, SB_BLOCK * sizeof *row);
   const int64_t n = job->group, first = row_index * job->groups + g;
   const void *x = job->in[SB_X].data;
   const bool whole = count * n <= TILE;

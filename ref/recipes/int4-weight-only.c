@@ -56,29 +56,28 @@ SB_INLINE float dequantize(sb_format P, sb_format T, float code, qparams q) {
   return sb_lane_round(T, sb_lane_round(P, product + q.zero_point)); /* 2, 3 */
 }
 
-SB_INLINE void block(sb_format P, sb_format T, bool integer_codes, float offset, const void *restrict x, int64_t at,
-                     const int64_t n, qparams q, int8_t *restrict codes, void *restrict output) {
-  for (int64_t i = 0; i < n; i++) {
-    float code = quantize(P, sb_lane_load(T, x, at + i), q) - 8.0F;
-    const float whole = sb_lane_nan_to_zero(code);
-    codes[i] = (int8_t)(code == code ? (int32_t)(whole + offset) : 0);
-    if (integer_codes) code = whole;
-    sb_lane_store(T, output, i, dequantize(P, T, code, q));
+SB_INLINE void block(sb_format P, sb_format T, bool integer_codes, float offset, const void *x, qparams q,
+                     int8_t *codes, void *output) {
+  float code[SB_BLOCK], whole[SB_BLOCK];
+  for (int i = 0; i < SB_BLOCK; i++) {
+    code[i] = quantize(P, sb_lane_load(T, x, i), q) - 8.0F;
+    whole[i] = code[i] == code[i] ? code[i] : -offset; /* NaN is stored as 0 */
+  }
+  for (int i = 0; i < SB_BLOCK; i++) codes[i] = (int8_t)(int32_t)(whole[i] + offset);
+  for (int i = 0; i < SB_BLOCK; i++) {
+    sb_lane_store(T, output, i, dequantize(P, T, integer_codes ? whole[i] : code[i], q));
   }
 }
 
 /* One group. offset: 0 for stored codes on -8..7, 8 for tinygemm's 0..15. */
 SB_INLINE void group_of(sb_format P, sb_format T, bool integer_codes, float offset, const void *x, int64_t at,
                         int64_t n, qparams q, int8_t *codes, void *output) {
-  int8_t no_codes[SB_BLOCK];
-  sb_sink no_output;
   for (int64_t i = 0; i < n; i += SB_BLOCK) {
-    int8_t *c = codes ? codes + i : no_codes;
-    void *y = output ? (char *)output + (at + i) * (T == SB_F32 ? 4 : 2) : (void *)&no_output;
-    if (n - i >= SB_BLOCK)
-      block(P, T, integer_codes, offset, x, at + i, SB_BLOCK, q, c, y);
-    else
-      block(P, T, integer_codes, offset, x, at + i, n - i, q, c, y);
+    sb_window w;
+    void *c = codes ? codes + i : NULL, *y = sb_element(T, output, at + i);
+    sb_window_open(T, &w, sb_const_element(T, x, at + i), c, y, n - i);
+    block(P, T, integer_codes, offset, w.x, q, w.codes, w.output);
+    sb_window_close(T, &w, c, y, n - i);
   }
 }
 
