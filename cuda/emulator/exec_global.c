@@ -1,0 +1,136 @@
+/* exec_global.c: loads and stores of global memory, and those through generic addresses. Compiled once for each
+ * instruction set. */
+#include "exec.h"
+#include "move.h"
+
+/* Every lane inside one allocation and aligned: the allocation. Otherwise the first lane that is not faults, or, with
+   several allocations, each lane is looked up; *mixed tells. */
+static Alloc *locate(Warp *w, const Insn *i, const MemOp *m, const u64 *a, u32 bytes, bool *mixed) {
+  u64 low = ~0ull, high = 0, all = 0;
+  for (u32 k = w->mask; k; k &= k - 1) {
+    u64 x = a[__builtin_ctz(k)];
+    low = x < low ? x : low, high = x > high ? x : high, all |= x;
+  }
+  Alloc *al = mem_find(low);
+  *mixed = false;
+  if (LIKELY(al && high - al->base < al->size && al->size - (high - al->base) >= bytes && !(all & (bytes - 1))))
+    return al;
+  for (u32 k = w->mask; k; k &= k - 1) {
+    u32 lane = (u32)__builtin_ctz(k);
+    al = mem_find(a[lane]);
+    if (!al || al->size - (a[lane] - al->base) < bytes) {
+      (void)fault_at(w, i, FAULT_OUT_OF_BOUNDS, lane, true, a[lane], "%s of %u bytes %s",
+                     m->store ? "a store" : "a load", bytes,
+                     al ? "reaches beyond the end of its allocation" : "outside every allocation");
+      return NULL;
+    }
+    if (a[lane] & (bytes - 1) && w->launch->checks & CHECK_ALIGN) {
+      (void)fault_at(w, i, FAULT_MISALIGNED, lane, true, a[lane],
+                     "%s of %u bytes needs an address that is a multiple of it", m->store ? "a store" : "a load",
+                     bytes);
+      return NULL;
+    }
+  }
+  *mixed = true;
+  return al;
+}
+
+const Insn *EXEC(ld_global)(Warp *w, const Insn *i) {
+  const MemOp *m = i->x.mem;
+  u64 a[LANES];
+  u32 bytes = (u32)m->size * m->count;
+  bool row = lane_addresses(w, m, bytes, a), mixed;
+  if (LIKELY(row && w->mask == ALL_LANES)) {
+    Alloc *al = mem_find(a[0]);
+    if (LIKELY(al && al->size - (a[0] - al->base) >= (u64)bytes * LANES && !(a[0] & (bytes - 1)))) {
+      if (w->launch->watch && !check_global_range(w, i, m, al, a[0], bytes)) return i;
+      load_row(w, m, (const u8 *)(uintptr_t)a[0]);
+      return i + 1;
+    }
+  }
+  if (!w->mask) return i + 1;
+  Alloc *al = locate(w, i, m, a, bytes, &mixed);
+  if (UNLIKELY(!al)) return i;
+  if (w->launch->watch && !check_global(w, i, m, a, w->mask, bytes)) return i;
+  if (m->size == 4 && m->count == 1 && !m->wide[0] && m->reg[0] != ~0u) {
+    u32 *d = REG(u32, m->reg[0]);
+    for (u32 k = w->mask; k; k &= k - 1) {
+      u32 l = (u32)__builtin_ctz(k);
+      memcpy(&d[l], (const void *)(uintptr_t)a[l], 4);
+    }
+  } else
+    for (u32 k = w->mask; k; k &= k - 1) {
+      u32 l = (u32)__builtin_ctz(k);
+      load_lane(w, m, l, (const u8 *)(uintptr_t)a[l]);
+    }
+  return i + 1;
+}
+
+const Insn *EXEC(st_global)(Warp *w, const Insn *i) {
+  const MemOp *m = i->x.mem;
+  u64 a[LANES];
+  u32 bytes = (u32)m->size * m->count;
+  bool row = lane_addresses(w, m, bytes, a), mixed;
+  if (LIKELY(row && w->mask == ALL_LANES)) {
+    Alloc *al = mem_find(a[0]);
+    if (LIKELY(al && al->size - (a[0] - al->base) >= (u64)bytes * LANES && !(a[0] & (bytes - 1)) &&
+               al->kind != ALLOC_CONST)) {
+      if (w->launch->watch && !check_global_range(w, i, m, al, a[0], bytes)) return i;
+      store_row(w, m, (u8 *)(uintptr_t)a[0]);
+      if (!al->all_init) mem_mark_init(al, a[0], (u64)bytes * LANES);
+      return i + 1;
+    }
+  }
+  if (!w->mask) return i + 1;
+  Alloc *al = locate(w, i, m, a, bytes, &mixed);
+  if (UNLIKELY(!al)) return i;
+  if (al->kind == ALLOC_CONST)
+    return fault_at(w, i, FAULT_WRITE_TO_INPUT, (u32)__builtin_ctz(w->mask), true, a[__builtin_ctz(w->mask)],
+                    "a store to constant memory");
+  if (w->launch->watch && !check_global(w, i, m, a, w->mask, bytes)) return i;
+  for (u32 k = w->mask; k; k &= k - 1) {
+    u32 l = (u32)__builtin_ctz(k);
+    store_lane(w, m, l, (u8 *)(uintptr_t)a[l]);
+    if (mixed) al = mem_find(a[l]);
+    if (!al->all_init) mem_mark_init(al, a[l], bytes);
+  }
+  return i + 1;
+}
+
+/* Generic addresses: when all lanes are in global memory the global path; else lane by lane. */
+static bool all_global(const Warp *w, const u64 *a) {
+  u64 windows = 0;
+  for (u32 l = 0; l < LANES; l++)
+    windows |= w->mask >> l & 1u && a[l] - SHARED_WINDOW < CODE_WINDOW + WINDOW_SIZE - SHARED_WINDOW;
+  return !windows;
+}
+const Insn *EXEC(ld_generic)(Warp *w, const Insn *i) {
+  const MemOp *m = i->x.mem;
+  u64 a[LANES];
+  u32 bytes = (u32)m->size * m->count;
+  (void)lane_addresses(w, m, bytes, a);
+  if (all_global(w, a)) return EXEC(ld_global)(w, i);
+  for (u32 k = w->mask; k; k &= k - 1) {
+    u32 l = (u32)__builtin_ctz(k);
+    const u8 *p = lane_memory(w, i, l, SPACE_GENERIC, a[l], bytes, false, false, NULL);
+    if (!p) return i;
+    load_lane(w, m, l, p);
+  }
+  return i + 1;
+}
+const Insn *EXEC(st_generic)(Warp *w, const Insn *i) {
+  const MemOp *m = i->x.mem;
+  u64 a[LANES];
+  u32 bytes = (u32)m->size * m->count;
+  (void)lane_addresses(w, m, bytes, a);
+  if (all_global(w, a)) return EXEC(st_global)(w, i);
+  for (u32 k = w->mask; k; k &= k - 1) {
+    u32 l = (u32)__builtin_ctz(k);
+    u8 value[32];
+    store_lane(w, m, l, value);
+    u8 *p = lane_memory(w, i, l, SPACE_GENERIC, a[l], bytes, true, false, value);
+    if (!p) return i;
+    memcpy(p, value, bytes);
+  }
+  return i + 1;
+}

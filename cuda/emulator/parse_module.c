@@ -1,0 +1,150 @@
+/* parse_module.c: the directives of a module. */
+#include "parse.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static void skip_statement(Parser *p) {
+  while (p->token.kind != TOK_END && !at_punct(p, ';')) next_token(p);
+  if (p->token.kind == TOK_END) parse_fail(p, "a directive does not end");
+  next_token(p);
+}
+/* .section { … }: debug information. Its braces hold no others. */
+static void skip_section(Parser *p) {
+  while (p->token.kind != TOK_END && !at_punct(p, '{')) next_token(p);
+  while (p->token.kind != TOK_END && !at_punct(p, '}')) next_token(p);
+  if (p->token.kind == TOK_END) parse_fail(p, "a section does not end");
+  next_token(p);
+}
+
+static void parse_version(Parser *p) {
+  Token *t = &p->token;
+  if (t->kind == TOK_F64) {
+    double v;
+    memcpy(&v, &t->value, 8);
+    if (!(v >= 1.0 && v < 100.0)) parse_fail(p, ".version is out of range");
+    u32 tenths = (u32)(v * 10.0 + 0.5);
+    p->module->version_major = tenths / 10, p->module->version_minor = tenths % 10;
+  } else if (t->kind == TOK_INT) {
+    p->module->version_major = (u32)t->value;
+  } else
+    parse_fail(p, ".version needs a number");
+  next_token(p);
+  if (p->module->version_major < 6 || p->module->version_major > 9)
+    parse_fail(p, "PTX %u.%u: versions 6 to 9 are supported", p->module->version_major, p->module->version_minor);
+}
+
+static void parse_target(Parser *p) {
+  do {
+    char *name = take_word(p);
+    if (!strncmp(name, "sm_", 3)) {
+      p->module->target_sm = (u32)strtoul(name + 3, NULL, 10);
+      (void)snprintf(p->module->target, sizeof p->module->target, "%s", name);
+    }
+  } while (accept_punct(p, ','));
+}
+
+/* .file N "path" [, time, size] */
+static void parse_file(Parser *p) {
+  Module *m = p->module;
+  u64 index = take_int(p);
+  if (p->token.kind != TOK_STRING || index > 65535) parse_fail(p, ".file needs a number up to 65535 and a path");
+  if (index >= m->file_count) {
+    char **files = arena_alloc(m, (index + 1) * sizeof *files);
+    if (!files) parse_fail(p, "out of memory");
+    if (m->file_count) memcpy(files, m->files, m->file_count * sizeof *files);
+    m->files = files, m->file_count = (u32)index + 1;
+  }
+  m->files[index] = arena_text(m, p->token.text, p->token.length);
+  next_token(p);
+  while (accept_punct(p, ',')) (void)take_int(p);
+}
+
+static Space space_of(const char *word) {
+  return !strcmp(word, ".global")   ? SPACE_GLOBAL
+         : !strcmp(word, ".const")  ? SPACE_CONST
+         : !strcmp(word, ".shared") ? SPACE_SHARED
+                                    : SPACE_GENERIC;
+}
+
+static void parse_directives(Parser *p) {
+  bool is_extern = false;
+  while (p->token.kind != TOK_END) {
+    if (at_punct(p, ';')) {
+      next_token(p);
+      continue;
+    }
+    char *word = take_word(p);
+    if (!strcmp(word, ".version"))
+      parse_version(p);
+    else if (!strcmp(word, ".target"))
+      parse_target(p);
+    else if (!strcmp(word, ".address_size")) {
+      if (take_int(p) != 64) parse_fail(p, "only 64-bit addresses are supported");
+    } else if (!strcmp(word, ".file"))
+      parse_file(p);
+    else if (!strcmp(word, ".section"))
+      skip_section(p);
+    else if (!strcmp(word, ".pragma") || !strcmp(word, ".alias"))
+      skip_statement(p);
+    else if (!strcmp(word, ".loc")) {
+      for (int k = 0; k < 3; k++) (void)take_int(p);
+    } else if (!strcmp(word, ".extern"))
+      is_extern = true;
+    else if (!strcmp(word, ".visible") || !strcmp(word, ".weak") || !strcmp(word, ".common"))
+      continue;
+    else if (!strcmp(word, ".entry") || !strcmp(word, ".func")) {
+      parse_function(p, word[1] == 'e');
+      is_extern = false;
+    } else if (space_of(word) != SPACE_GENERIC) {
+      parse_variable(p, space_of(word), is_extern);
+      is_extern = false;
+    } else if (!strcmp(word, ".tex"))
+      skip_statement(p);
+    else
+      parse_fail(p, "unknown directive '%.60s'", word);
+  }
+}
+
+/* What a function needs includes what the functions it calls need; a fixed point, since calls may be recursive. */
+static void gather_callees(Module *m) {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (u32 k = 0; k < m->function_count; k++) {
+      Function *f = m->functions[k];
+      for (u32 c = 0; c < f->callee_count; c++) {
+        const Function *g = f->callees[c];
+        bool more = g->shared_bytes > f->shared_bytes || g->shared_shift < f->shared_shift ||
+                    g->ordered_atomics > f->ordered_atomics || g->has_ftz > f->has_ftz;
+        if (!more) continue;
+        changed = true;
+        if (g->shared_bytes > f->shared_bytes) f->shared_bytes = g->shared_bytes;
+        if (g->shared_shift < f->shared_shift) f->shared_shift = g->shared_shift;
+        f->ordered_atomics |= g->ordered_atomics, f->has_ftz |= g->has_ftz;
+      }
+    }
+  }
+}
+
+/* Parses `size` bytes of PTX. On an error: NULL, with one line in `message`. */
+Module *module_parse(const char *text, size_t size, char *message, size_t message_size) {
+  Module *volatile m = calloc(1, sizeof *m);
+  Parser *p = calloc(1, sizeof *p);
+  if (message_size) message[0] = 0;
+  if (!m || !p) {
+    free(m), free(p);
+    return NULL;
+  }
+  p->p = text, p->end = text + size, p->line = 1;
+  p->module = m, p->message = message, p->message_size = message_size;
+  if (setjmp(p->failed)) {
+    free(p);
+    module_free(m);
+    return NULL;
+  }
+  next_token(p);
+  parse_directives(p);
+  if (!p->module->version_major) parse_fail(p, "not PTX: there is no .version");
+  gather_callees(m);
+  free(p);
+  return m;
+}
