@@ -5,7 +5,7 @@
 #ifndef SAMEBITS_REF_QDQ_TORCHAO_0_10_H
 #define SAMEBITS_REF_QDQ_TORCHAO_0_10_H
 
-#include "ref/extrema.h"
+#include "ref/affine_lanes.h"
 #include "ref/job.h"
 
 typedef struct sb_qparams_0_10 {
@@ -40,7 +40,9 @@ SB_INLINE void sb_prepare_0_10(sb_format T, const void *x, int64_t at, int64_t n
     const float y = rintf(sb_lane_load(T, x, at + i) * inverse); /* 2 */
     const float code = sb_lane_clamp(y + q.zero_point, -128.0F, 127.0F);
     if (codes) codes[at + i] = (int8_t)(int32_t)sb_lane_nan_to_zero(code);
-    if (output) sb_lane_store(T, output, at + i, sb_lane_round(T, (code - q.zero_point) * q.scale)); /* 3, 4 */
+    /* 3, 4: the subtraction is int32, where the NaN of an infinite row is INT_MIN; the product is f32 */
+    const float y32 = sb_affine_dequantize_i32(SB_F32, SB_F32, code, q.zero_point, q.scale);
+    if (output) sb_lane_store(T, output, at + i, sb_lane_round(T, y32));
   }
 }
 
