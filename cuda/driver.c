@@ -34,6 +34,7 @@ enum { NOT_SUPPORTED = 801, INVALID_PTX = 218, UNSUPPORTED_PTX = 222, JIT_ERROR_
   X(cuMemsetD8_v2, (uint64_t, unsigned char, size_t))                                                                  \
   X(cuLaunchKernel,                                                                                                    \
     (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **))          \
+  X(cuStreamSynchronize, (void *))                                                                                     \
   X(cuEventCreate, (void **, unsigned))                                                                                \
   X(cuEventRecord, (void *, void *))                                                                                   \
   X(cuEventSynchronize, (void *))                                                                                      \
@@ -289,6 +290,19 @@ sb_status sb_driver_launch(sb_driver *d, sb_function f, const sb_grid *g, void *
   const char *fault = sb_driver_fault(d);
   return sb_fail(code == NOT_SUPPORTED && d->emulator ? SB_REFUSED : SB_DEVICE, "%s: the launch failed: %s (%d)%s%s",
                  d->device, error_name(d, code), code, *fault ? ": " : "", fault);
+}
+sb_status sb_driver_queue(sb_driver *d, sb_function f, const sb_grid *g, void **params, void *stream) {
+  sb_status status = enter(d);
+  if (status) return status;
+  int code = g->shared > 48u << 10 ? d->cuFuncSetAttribute(f, 8, (int)g->shared) : 0;
+  if (!code)
+    code = d->cuLaunchKernel(f, g->grid[0], g->grid[1], g->grid[2], g->block[0], g->block[1], g->block[2], g->shared,
+                             stream, params, NULL);
+  return failed(d, code, "cuLaunchKernel");
+}
+sb_status sb_driver_wait(sb_driver *d, void *stream) {
+  sb_status status = enter(d);
+  return status ? status : failed(d, d->cuStreamSynchronize(stream), "cuStreamSynchronize");
 }
 sb_status sb_driver_reset(sb_driver *d) {
   return failed(d, d->cuDevicePrimaryCtxReset_v2(d->ordinal), "cuDevicePrimaryCtxReset");
