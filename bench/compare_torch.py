@@ -39,16 +39,16 @@ def parse():
 
 
 def one_call(function, x, least=0.2):
-    """Seconds of a call: the median of calls that last `least` seconds together, at least three."""
+    """CPU seconds of a call (one thread, so that what else the machine does counts for nobody): the median of calls that last `least` seconds together, at least three."""
     times = []
     while len(times) < 3 or sum(times) < least:
-        begin = time.perf_counter()
+        begin = time.thread_time()
         function(x)
-        times.append(time.perf_counter() - begin)
+        times.append(time.thread_time() - begin)
     return statistics.median(times)
 
 
-def samebits_bench(recipe, side, step, dtype, shape, threads=1):
+def samebits_bench(recipe, side, step, dtype, shape, threads=1, wall=False):
     """Google Benchmark's JSON of one case: (seconds, fraction of copy bandwidth, copy's bytes a second)."""
     command = [SAMEBITS, "bench", "--recipe", recipe, "--side", side, "--step", step, "--flavor", FLAVOR, "--dtype", dtype,
                "--shape", shape, "--threads", str(threads), "--repetitions", "3", "--min-time", "0.15", "--json"]
@@ -57,7 +57,7 @@ def samebits_bench(recipe, side, step, dtype, shape, threads=1):
         sys.exit(f"compare_torch: {' '.join(map(str, command))}: exit {done.returncode}: {done.stderr.strip()}")
     for run in json.loads(done.stdout)["benchmarks"]:
         if run.get("aggregate_name") == "median" and run["run_name"].startswith(recipe):
-            return run["real_time"] * 1e-3, run["copy_fraction"], run["copy_bytes_per_second"]
+            return run["cpu_time" if threads == 1 and not wall else "real_time"] * 1e-3, run["copy_fraction"], run["copy_bytes_per_second"]
     sys.exit("compare_torch: samebits bench printed no median")
 
 
@@ -179,7 +179,7 @@ def scaling(arguments, cores):
     for key in eager.STEPS:
         name = "/".join([*key, "bf16"])
         if key[2] == "prepare" and fnmatch.fnmatch(name, arguments.only):
-            pairs = [(samebits_bench(*key, "bf16", arguments.shape, 1)[0], samebits_bench(*key, "bf16", arguments.shape, 2)[0])
+            pairs = [(samebits_bench(*key, "bf16", arguments.shape, 1, wall=True)[0], samebits_bench(*key, "bf16", arguments.shape, 2)[0])
                      for _ in range(arguments.turns)]
             result.append((name, statistics.median(one / two for one, two in pairs)))
     return result

@@ -102,10 +102,10 @@ def float8_int4_convert(dtype, group):
         row_scale, float8 = mslk_float8_row(w)
         grouped = float8.to(torch.float32).view(w.shape[0], -1, group)
         scale = grouped.abs().amax(-1, keepdim=True).clamp(min=1e-6) / 8
-        codes = (grouped / scale).round().clamp(-8, 7)
+        codes = (grouped / scale).round().clamp(-8, 7).to(torch.int8)
         scale = scale.to(E4M3)
-        weight = (codes * scale.to(torch.float32)).to(E4M3).to(torch.float32).view(w.shape) * row_scale
-        codes = codes.to(torch.int8).view(w.shape)
+        weight = (codes.to(torch.float32) * scale.to(torch.float32)).to(E4M3).to(torch.float32).view(w.shape) * row_scale
+        codes = codes.view(w.shape)
         return {"row_scale": row_scale, "scale": scale, "codes": codes, "packed": pack(codes), "output": weight.to(dtype)}
 
     return run
