@@ -25,24 +25,26 @@ SB_INLINE float sb_lane_bf16(float v) {
   return sb_f32_from_bits(v != v ? 0x7fc00000U : rounded);
 }
 
+/* The power of two below |v|, at least `least` (as f32 bits): v is then rounded to a multiple of that power times 2^-m
+ * by adding and subtracting the power times 2^(23-m), the number whose unit in the last place that multiple is. */
+SB_INLINE uint32_t sb_lane_binade(uint32_t magnitude, uint32_t least) {
+  const uint32_t power = magnitude & 0x7f800000U;
+  return (int32_t)power > (int32_t)least ? power : least;
+}
+
 SB_INLINE float sb_lane_f16(float v) {
-  const uint32_t magnitude = sb_f32_bits(v) & 0x7fffffffU, normal = sb_lane_drop(magnitude, 13);
-  /* below 2^-14 the unit is 2^-24, which is the unit of f32 in [1/2, 1) */
-  const uint32_t small = sb_f32_bits((sb_f32_from_bits(magnitude) + 0x1p-1F) - 0x1p-1F);
-  uint32_t result = (int32_t)magnitude < 0x38800000 ? small : normal;
-  result = (int32_t)result > 0x477fe000 ? 0x7f800000U : result;
-  result = v != v ? 0x7fc00000U : result;
-  return sb_lane_copysign(sb_f32_from_bits(result), v);
+  const uint32_t magnitude = sb_f32_bits(v) & 0x7fffffffU, above = sb_lane_binade(magnitude, 0x38800000U); /* 2^-14 */
+  const uint32_t power = (int32_t)above < 0x47800000 ? above : 0x47800000U;                                /* 2^16 */
+  const float magic = sb_f32_from_bits(power + (13U << 23)); /* 10 bits behind the point */
+  const float rounded = (sb_f32_from_bits(magnitude) + magic) - magic;
+  return sb_lane_copysign(rounded > 65504.0F ? INFINITY : rounded, v);
 }
 
 /* e4m3 of a value within +-448, or NaN. */
 SB_INLINE float sb_lane_e4m3(float v) {
-  const uint32_t magnitude = sb_f32_bits(v) & 0x7fffffffU, normal = sb_lane_drop(magnitude, 20);
-  /* below 2^-6 the unit is 2^-9, which is the unit of f32 in [2^14, 2^15) */
-  const uint32_t small = sb_f32_bits((sb_f32_from_bits(magnitude) + 0x1p14F) - 0x1p14F);
-  uint32_t result = (int32_t)magnitude < 0x3c800000 ? small : normal;
-  result = v != v ? 0x7fc00000U : result;
-  return sb_lane_copysign(sb_f32_from_bits(result), v);
+  const uint32_t magnitude = sb_f32_bits(v) & 0x7fffffffU, power = sb_lane_binade(magnitude, 0x3c800000U); /* 2^-6 */
+  const float magic = sb_f32_from_bits(power + (20U << 23)); /* 3 bits behind the point */
+  return sb_lane_copysign((sb_f32_from_bits(magnitude) + magic) - magic, v);
 }
 
 /* One rounding to T. */
@@ -102,14 +104,13 @@ SB_INLINE void sb_lane_store(sb_format T, void *data, int64_t i, float v) {
     ((float *)data)[i] = v;
 }
 
-/* The byte of a value that e4m3 represents (or NaN). */
+/* The byte of a value within +-448, or NaN: one rounding to e4m3, as sb_lane_e4m3. */
 SB_INLINE uint8_t sb_lane_e4m3_bits(float v) {
-  const uint32_t bits = sb_f32_bits(v), magnitude = bits & 0x7fffffffU;
-  const bool tiny = (int32_t)magnitude < 0x3c800000;
-  const uint32_t small = (uint32_t)(int32_t)(sb_f32_from_bits(tiny ? magnitude : 0) * 0x1p9F);
-  uint32_t result = tiny ? small : (magnitude >> 20) - 0x3c0U;
-  result = v != v ? 0x7fU : result;
-  return (uint8_t)(result | (bits >> 24 & 0x80U));
+  const uint32_t bits = sb_f32_bits(v), magnitude = bits & 0x7fffffffU, power = sb_lane_binade(magnitude, 0x3c800000U);
+  /* the low bits of the sum count multiples of power / 8: 0..7 below 2^-6, 8..16 above */
+  const uint32_t sum = sb_f32_bits(sb_f32_from_bits(magnitude) + sb_f32_from_bits(power + (20U << 23)));
+  const uint32_t code = (sum & 0x1fU) + (power >> 20) - 0x3c8U;
+  return (uint8_t)(((int32_t)code < 0x7f ? code : 0x7fU) | (bits >> 24 & 0x80U)); /* NaN is beyond every other */
 }
 
 /* The value of an e4m3 byte. */
