@@ -85,6 +85,7 @@ u64 mem_alloc(u64 size, AllocKind kind) {
       (al = calloc(1, sizeof *al)) && find_room(granules, &first)) {
     al->base = mem_arena_base + (first << GRANULE_SHIFT), al->size = size, al->kind = kind;
     al->all_init = kind == ALLOC_MODULE || kind == ALLOC_CONST;
+    al->readonly = kind == ALLOC_CONST;
     size_t words = (size_t)((size + 63) / 64) + 2;
     void *bits = MAP_FAILED;
     if (!al->all_init)
@@ -129,7 +130,7 @@ bool mem_free(u64 base) {
     if (f) *f = (Free){first, granules, free_list}, free_list = f;
     if (al->init) (void)munmap((void *)(uintptr_t)al->init, (size_t)((al->size + 63) / 64 + 2) * 8);
     if (al->race) (void)munmap(al->race, (size_t)(al->size / 4 + 2) * sizeof *al->race);
-    free(al->touched[0]), free(al->touched[1]), free(al);
+    free((void *)al->touched[0]), free((void *)al->touched[1]), free(al);
   }
   pthread_mutex_unlock(&lock);
   return ok;
@@ -153,6 +154,19 @@ void mem_mark_init(Alloc *al, u64 address, u64 size) {
       (void)atomic_fetch_or_explicit(&al->init[word], mask, memory_order_relaxed);
     at += n;
   }
+}
+/* Bytes that nobody has written again: an allocation that was whole gets its bits back. */
+void mem_forget(Alloc *al, u64 address, u64 size) {
+  u64 at = address - al->base, end = at + size;
+  if (!al->init) return;
+  if (al->all_init) {
+    al->all_init = false;
+    if (size < al->size) {
+      mem_mark_init(al, al->base, at);
+      mem_mark_init(al, al->base + end, al->size - end);
+    }
+  }
+  for (; at < end; at++) (void)atomic_fetch_and(&al->init[at / 64], ~(1ull << at % 64));
 }
 bool mem_is_init(const Alloc *al, u64 address, u64 size) {
   if (al->all_init) return true;

@@ -1,4 +1,6 @@
 /* api_launch.c: launches, and what becomes of a fault. */
+#include "approx.h"
+#include "counters.h"
 #include "cuda_api.h"
 #include "cuda_entry.h"
 #include <stdio.h>
@@ -88,7 +90,7 @@ static CUresult settle(const Launch *l, Device *d) {
 static const Function *find_refused(const Function *fn, u8 *seen) {
   if (seen[fn->index]) return NULL;
   seen[fn->index] = 1;
-  if (fn->refused) return fn;
+  if (fn->refused || (fn->approx && !driver.options.approx)) return fn;
   for (u32 k = 0; k < fn->callee_count; k++) {
     const Function *r = find_refused(fn->callees[k], seen);
     if (r) return r;
@@ -104,14 +106,15 @@ static bool refused(Launch *l) {
   const Function *f = seen ? find_refused(l->fn, seen) : NULL;
   free(seen);
   if (!f) return false;
-  const InsnInfo *info = &f->info[f->refused - 1];
+  const InsnInfo *info = &f->info[(f->refused ? f->refused : f->approx) - 1];
   Fault *x = &l->fault;
   *x = (Fault){.kind = FAULT_REFUSED, .line = info->line, .ptx_line = info->ptx_line};
   (void)snprintf(x->kernel, sizeof x->kernel, "%s", l->fn->name);
   (void)snprintf(x->opcode, sizeof x->opcode, "%s", info->opcode);
   if (info->file && info->file < f->module->file_count && f->module->files[info->file])
     (void)snprintf(x->file, sizeof x->file, "%s", f->module->files[info->file]);
-  (void)snprintf(x->message, sizeof x->message, "PTX line %u: %s %s", info->ptx_line, info->opcode, f->refused_why);
+  (void)snprintf(x->message, sizeof x->message, "PTX line %u: %s %s", info->ptx_line, info->opcode,
+                 f->refused ? f->refused_why : "is approximate: the PTX ISA gives an error bound, not the bits");
   return true;
 }
 
@@ -141,6 +144,12 @@ static CUresult prepare(Launch *l, const Device *d, const u32 grid[3], const u32
   l->local_size = (l->local_size + 15) & ~15u;
   l->sm = d->arch->sm;
   return CUDA_SUCCESS;
+}
+
+static void fuse_all(const Function *f, bool on) {
+  for (u32 k = 0; k < f->module->function_count; k++)
+    if (f->module->functions[k] == f || !f->module->functions[k]->is_entry)
+      fuse(f->module->functions[k], on, driver.options.site);
 }
 
 static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 shared, void **params, void **extra) {
@@ -181,6 +190,7 @@ static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 
       if (!params[k]) return CUDA_ERROR_INVALID_VALUE;
       memcpy(buffer + f->params[k].offset, params[k], f->params[k].size);
     }
+  driver.last_json[0] = 0;
   if (refused(&l)) return settle(&l, d);
   l.watch = (l.checks & (CHECK_INIT_GLOBAL | CHECK_GLOBAL_RACE | CHECK_NC)) || l.counting;
   l.race_epoch = atomic_fetch_add(&epoch, 1) + 1;
@@ -189,7 +199,14 @@ static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 
     void *p = mmap(NULL, 2 * times, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED) l.release_time = p, l.acquire_time = l.release_time + l.blocks;
   }
+  Counters counters = {0};
+  l.counters = &counters;
+  l.approx.mode = driver.options.approx, l.approx.seed = driver.options.seed, l.approx.site = driver.options.site;
+  if (l.counting) counters_reset_memory();
+  if (driver.options.fuse) fuse_all(f, true);
   bool ok = launch_run(&l);
+  if (driver.options.fuse) fuse_all(f, false);
+  if (l.counting) counters_json(&l, &counters, driver.counters, sizeof driver.counters);
   if (l.release_time) (void)munmap(l.release_time, 2 * times);
   return ok ? CUDA_SUCCESS : settle(&l, d);
 }
@@ -229,11 +246,3 @@ API CUresult cuLaunchKernelEx(const void *config, CUfunction f, void **params, v
   return cuLaunchKernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared,
                         c->stream, params, extra);
 }
-
-API const char *samebitsEmuLastFault(void) { return driver.last_json; }
-API void samebitsEmuSetChecks(const char *list) { driver.checks = checks_from_text(list); }
-API void samebitsEmuSetBudget(unsigned long long warp_instructions) {
-  driver.options.max_insns = warp_instructions ? warp_instructions : 1ull << 40;
-}
-API void samebitsEmuSetQuiet(int quiet) { driver.options.quiet = quiet != 0; }
-API const char *samebitsEmuIsa(void) { return isa_name(); }

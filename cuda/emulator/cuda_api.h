@@ -88,11 +88,13 @@ typedef struct {
   u32 checks;
   pthread_mutex_t lock;
   Fault last_fault;
-  char last_json[2048];
+  char last_json[2048], counters[65536];
   struct EmuOptions {
     u64 max_insns;
-    bool counting, quiet;
+    bool counting, quiet, fuse;
     u32 approx;
+    u64 seed;
+    i64 site;
   } options;
 } Driver;
 extern Driver driver;

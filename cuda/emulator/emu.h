@@ -42,8 +42,10 @@ typedef enum {
 /* Types of operands, as PTX names them. The container of a lane is 32 bits, or 64 for the types from T_b64 on. */
 #define EMU_TYPES(X)                                                                                                   \
   X(b8)                                                                                                                \
-  X(u8) X(s8) X(b16) X(u16) X(s16) X(b32) X(u32) X(s32) X(f16) X(bf16) X(f16x2) X(bf16x2) X(f32) X(pred) X(b64) X(u64) \
-      X(s64) X(f64) X(f32x2) X(b128)
+  X(u8)                                                                                                                \
+  X(s8)                                                                                                                \
+  X(b16) X(u16) X(s16) X(b32) X(u32) X(s32) X(f16) X(bf16) X(f16x2) X(bf16x2) X(f32) X(pred) X(b64) X(u64) X(s64)      \
+      X(f64) X(f32x2) X(b128)
 #define EMU_TYPE_ENUM(t) T_##t,
 typedef enum { T_none, EMU_TYPES(EMU_TYPE_ENUM) T_count } Type;
 #undef EMU_TYPE_ENUM
@@ -154,7 +156,13 @@ struct Function {
   u32 callee_count, callee_capacity;
   bool calls_pointers;
   u32 max_dynamic_shared;
-  u32 index;
+  u32 index, code_base; /* code_base: number of its first instruction in the module */
+  u32 approx;           /* 1 + the first approximate instruction */
+  struct FusablePair {
+    u32 add, mul;
+    Handler *plain;
+  } * fusable;
+  u32 fusable_count;
 };
 
 typedef struct {
@@ -184,7 +192,7 @@ struct Module {
   char target[32];
   char *text; /* the PTX, kept: names point into copies of their own */
   struct Chunk *arena;
-  u32 device_sm, dynamic_align;
+  u32 dynamic_align, code_total;
 };
 
 /* ---- global memory ---- */
@@ -197,8 +205,9 @@ typedef struct Alloc {
   _Atomic(u64) *init;    /* one bit a byte, unless all_init */
   struct RaceCell *race; /* one cell a word, while a launch checks races */
   u32 race_epoch;
-  bool written;
-  u64 *touched[2]; /* sectors loaded and stored, while counters run */
+  bool readonly;            /* a store is the fault write-to-input */
+  _Atomic(u64) *touched[2]; /* bits of bytes loaded and stored, while counters run */
+  _Atomic(u64) requested[2];
 } Alloc;
 typedef struct RaceCell {
   _Atomic(u32) writer, reader; /* block + 1; bits of bytes beside it */
@@ -208,6 +217,7 @@ u64 mem_alloc(u64 size, AllocKind kind);
 bool mem_free(u64 base);
 Alloc *mem_find(u64 address);
 void mem_mark_init(Alloc *al, u64 address, u64 size);
+void mem_forget(Alloc *al, u64 address, u64 size);
 bool mem_is_init(const Alloc *al, u64 address, u64 size);
 void mem_each(void (*f)(Alloc *, void *), void *arg);
 u64 mem_used(void);
@@ -361,7 +371,11 @@ struct Launch {
   u32 local_size;
   u32 race_epoch;
   struct Counters *counters;
-  struct Approx *approx;
+  struct {
+    u32 mode;
+    u64 seed;
+    i64 site;
+  } approx;
 };
 
 bool launch_run(Launch *l); /* false: l->fault tells */

@@ -1,6 +1,7 @@
 /* engine.c: warps, blocks and launches. Among the groups of lanes of a warp the deepest call runs first, then the
    lowest instruction; groups that reach the same instruction merge. A warp runs until its lanes wait at a barrier or
    have exited, or until its time slice ends; the warps of a block take turns. Blocks go to worker threads in order. */
+#include "counters.h"
 #include "handlers.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,10 +98,12 @@ void account(Warp *w, const Insn *end) {
   w->block->warp_insns += (u64)n;
   w->block->thread_insns += (u64)n * lanes;
   if (!(end[-1].flags & INSN_TRIVIAL) || n > 1) w->work = (u32)(end - w->frame->fn->code);
-  if (UNLIKELY(w->block->diff_warp != NULL) && w->frame->fn == w->launch->fn) {
+  if (UNLIKELY(w->block->diff_warp != NULL)) {
     const Insn *code = w->frame->fn->code;
-    w->block->diff_warp[w->segment - code]++, w->block->diff_warp[end - code]--;
-    w->block->diff_thread[w->segment - code] += lanes, w->block->diff_thread[end - code] -= lanes;
+    u64 *warps = w->block->diff_warp + w->frame->fn->code_base,
+        *threads = w->block->diff_thread + w->frame->fn->code_base;
+    warps[w->segment - code]++, warps[end - code]--;
+    threads[w->segment - code] += lanes, threads[end - code] -= lanes;
   }
   w->segment = end;
 }
@@ -298,9 +301,13 @@ static bool block_init(Block *b, Launch *l) {
     if (!b->shared_write || !b->shared_read) return false;
   }
   if (l->counting) {
-    b->diff_warp = calloc(fn->count + 1, sizeof(u64));
-    b->diff_thread = calloc(fn->count + 1, sizeof(u64));
-    if (!b->diff_warp || !b->diff_thread) return false;
+    size_t total = fn->module->code_total + 1;
+    b->counters_on = true;
+    b->diff_warp = calloc(total, sizeof(u64));
+    b->diff_thread = calloc(total, sizeof(u64));
+    b->guarded_off = calloc(total, sizeof(u64));
+    b->counters = calloc(1, sizeof *b->counters);
+    if (!b->diff_warp || !b->diff_thread || !b->guarded_off || !b->counters) return false;
   }
   for (u32 k = 0; k < b->warp_count; k++) {
     Warp *w = &b->warps[k];
@@ -329,8 +336,6 @@ static void report(Launch *l, const Block *b) {
   pthread_mutex_unlock(&l->lock);
 }
 
-void counters_add(Launch *l, Block *b);
-
 /* Takes blocks in order; a block behind one that faulted need not run. */
 static void *worker(void *arg) {
   Launch *l = arg;
@@ -353,7 +358,7 @@ static void *worker(void *arg) {
       }
     }
   pthread_mutex_lock(&l->lock);
-  counters_add(l, &b);
+  if (b.counters) counters_add(l, &b);
   pthread_mutex_unlock(&l->lock);
   block_free(&b);
   return NULL;

@@ -73,8 +73,7 @@ const Insn *EXEC(st_global)(Warp *w, const Insn *i) {
   bool row = lane_addresses(w, m, bytes, a), mixed;
   if (LIKELY(row && w->mask == ALL_LANES)) {
     Alloc *al = mem_find(a[0]);
-    if (LIKELY(al && al->size - (a[0] - al->base) >= (u64)bytes * LANES && !(a[0] & (bytes - 1)) &&
-               al->kind != ALLOC_CONST)) {
+    if (LIKELY(al && al->size - (a[0] - al->base) >= (u64)bytes * LANES && !(a[0] & (bytes - 1)) && !al->readonly)) {
       if (w->launch->watch && !check_global_range(w, i, m, al, a[0], bytes)) return i;
       store_row(w, m, (u8 *)(uintptr_t)a[0]);
       if (!al->all_init) mem_mark_init(al, a[0], (u64)bytes * LANES);
@@ -84,9 +83,11 @@ const Insn *EXEC(st_global)(Warp *w, const Insn *i) {
   if (!w->mask) return i + 1;
   Alloc *al = locate(w, i, m, a, bytes, &mixed);
   if (UNLIKELY(!al)) return i;
-  if (al->kind == ALLOC_CONST)
-    return fault_at(w, i, FAULT_WRITE_TO_INPUT, (u32)__builtin_ctz(w->mask), true, a[__builtin_ctz(w->mask)],
-                    "a store to constant memory");
+  for (u32 k = w->mask; k; k &= k - 1) {
+    u32 lane = (u32)__builtin_ctz(k);
+    if (UNLIKELY((mixed ? mem_find(a[lane]) : al)->readonly))
+      return fault_at(w, i, FAULT_WRITE_TO_INPUT, lane, true, a[lane], "a store to memory that may only be read");
+  }
   if (w->launch->watch && !check_global(w, i, m, a, w->mask, bytes)) return i;
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);

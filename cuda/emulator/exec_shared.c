@@ -9,7 +9,8 @@ const Insn *EXEC(guarded)(Warp *w, const Insn *i) {
   u32 saved = w->mask, bits = 0;
   for (u32 l = 0; l < LANES; l++) bits |= (p[l] & 1u) << l;
   w->mask = (i->negate ? ~bits : bits) & saved;
-  if (UNLIKELY(w->block->counters_on)) w->block->guarded_off[i->info] += (u64)__builtin_popcount(saved & ~w->mask);
+  if (UNLIKELY(w->block->counters_on))
+    w->block->guarded_off[w->frame->fn->code_base + i->info] += (u64)__builtin_popcount(saved & ~w->mask);
   const Insn *next = w->mask ? i->inner(w, i) : i + 1;
   if (LIKELY(w->limit != NULL)) w->mask = saved;
   return next;

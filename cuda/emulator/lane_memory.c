@@ -108,8 +108,8 @@ u8 *lane_memory(Warp *w, const Insn *i, u32 lane, Space space, u64 address, u32 
       return NULL;
     }
     if (misaligned(w, i, lane, address, size, write, atomic)) return NULL;
-    if (write && al->kind == ALLOC_CONST) {
-      (void)fault_at(w, i, FAULT_WRITE_TO_INPUT, lane, true, address, "a store to constant memory");
+    if (write && al->readonly) {
+      (void)fault_at(w, i, FAULT_WRITE_TO_INPUT, lane, true, address, "a store to memory that may only be read");
       return NULL;
     }
     if (atomic) {

@@ -1,5 +1,6 @@
 /* lower.c: statements to instructions. An opcode of the table becomes one instruction; what its operands need beyond
    registers (special registers, other widths) becomes moves around it. */
+#include "approx.h"
 #include "handlers.h"
 #include "parse.h"
 #include <stdio.h>
@@ -182,13 +183,27 @@ static void lower_row(Parser *p, Statement *s, const Row *row) {
   finish_dest(p, s, &s->operand[0], t, d);
 }
 
+/* Runs only where the user allows it (approx.c). */
+static void lower_approximate(Parser *p, Statement *s, const Row *row) {
+  Function *f = p->fn;
+  u32 first = f->count;
+  lower_row(p, s, row);
+  for (u32 k = first; k < f->count; k++) {
+    if (f->code[k].inner != row->fn) continue;
+    f->code[k].flags |= INSN_APPROX;
+    if (!f->approx) f->approx = k + 1;
+  }
+}
+
 void lower_statement(Parser *p, Statement *s) {
   if (lower_special(p, s)) return;
   char name[sizeof s->opcode + 4];
   (void)snprintf(name, sizeof name, "%s%s", s->opcode,
                  (!strcmp(s->part[0], "min") || !strcmp(s->part[0], "max")) && s->count == 4 ? ".3" : "");
-  const Row *row = row_find(name);
-  if (row)
+  const Row *row = row_find(name), *approximate = row ? NULL : approx_find(name);
+  if (approximate)
+    lower_approximate(p, s, approximate);
+  else if (row)
     lower_row(p, s, row);
   else if (has_part(s, "approx") || has_part(s, "full") || !strcmp(s->part[0], "sin") || !strcmp(s->part[0], "cos") ||
            !strcmp(s->part[0], "ex2") || !strcmp(s->part[0], "lg2") || !strcmp(s->part[0], "tanh"))

@@ -1,4 +1,5 @@
 /* parse_function.c: entries and device functions: parameters, declarations, statements, labels. */
+#include "approx.h"
 #include "parse.h"
 
 u32 alloc_slot(Parser *p, bool wide) {
@@ -288,6 +289,8 @@ static void parse_body_item(Parser *p) {
   parse_statement(p, s);
 }
 
+static void *allocate(void *module, size_t size) { return arena_alloc(module, size); }
+
 /* After .entry or .func: [(result)] name (parameters) limits { body } or ; */
 void parse_function(Parser *p, bool is_entry) {
   Param ret = {.align = 0};
@@ -336,6 +339,7 @@ void parse_function(Parser *p, bool is_entry) {
       f->code[k].aux = 0;
       f->code[k].x.to = &f->code[f->code[k].x.imm];
     }
+  fusable_pairs(f, allocate, p->module);
   p->fn = NULL;
   scope_close(p);
 }

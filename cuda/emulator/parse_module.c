@@ -107,6 +107,10 @@ static void parse_directives(Parser *p) {
 
 /* What a function needs includes what the functions it calls need; a fixed point, since calls may be recursive. */
 static void gather_callees(Module *m) {
+  for (u32 k = 0; k < m->function_count; k++) {
+    m->functions[k]->code_base = m->code_total;
+    m->code_total += m->functions[k]->count + 1;
+  }
   for (bool changed = true; changed;) {
     changed = false;
     for (u32 k = 0; k < m->function_count; k++) {
