@@ -1,5 +1,5 @@
-/* Rows of a recipe whose numerics are the affine primitives: choose qparams, quantize and dequantize group by group, in
- * one pass over a row that stays in cache. */
+/* Rows of a recipe whose numerics are the affine primitives: choose qparams, quantize and dequantize some groups at a
+ * time, in one pass over a row that stays in cache. */
 #ifndef SAMEBITS_REF_AFFINE_ROWS_H
 #define SAMEBITS_REF_AFFINE_ROWS_H
 
@@ -8,10 +8,33 @@
 
 /* What becomes of the codes before they are dequantized. */
 typedef enum sb_code_mode {
-  SB_CODES_INTEGER,  /* stored as integers, NaN as 0: convert */
-  SB_CODES_FLOAT,    /* kept in P, so that NaN stays: prepare */
-  SB_CODES_FLOAT_I32 /* kept in P, then cast to int32: prepare before torchao #2280 */
+  SB_CODES_INTEGER,   /* stored as integers, NaN as 0: convert */
+  SB_CODES_FLOAT,     /* kept in P, so that NaN stays: prepare */
+  SB_CODES_FLOAT_I32, /* kept in P, then cast to int32: prepare before torchao #2280 */
+  SB_CODE_MODES
 } sb_code_mode;
+
+/* Some groups of one row, and their qparams. */
+typedef struct sb_affine_chunk {
+  const sb_job *job;
+  const sb_affine_rules *rules;
+  int64_t at, count; /* the first element in the tensor; the number of groups */
+  int8_t *codes;     /* of the first element; NULL: not wanted */
+  float scale[SB_CHUNK], zero_point[SB_CHUNK];
+} sb_affine_chunk;
+
+/* x -> scale, zero_point. */
+SB_INLINE void sb_affine_choose(sb_format T, sb_affine_chunk *c) {
+  const int64_t n = c->job->group;
+  float low[SB_CHUNK], high[SB_CHUNK];
+  for (int64_t i = 0; i < c->count; i++) {
+    const sb_extrema e = sb_affine_extrema(T, c->rules, c->job->in[SB_X].data, c->at + i * n, n);
+    low[i] = e.low;
+    high[i] = e.high;
+  }
+  for (int64_t i = 0; i < c->count; i++) c->scale[i] = sb_affine_scale(T, c->rules, low[i], high[i]);
+  for (int64_t i = 0; i < c->count; i++) c->zero_point[i] = sb_affine_zero_point(T, c->rules, low[i], c->scale[i]);
+}
 
 SB_INLINE void sb_affine_block(sb_format T, sb_format P, sb_code_mode mode, const void *x, float scale, float inverse,
                                float zero_point, float low, float high, int8_t *codes, void *output) {
@@ -33,70 +56,105 @@ SB_INLINE void sb_affine_block(sb_format T, sb_format P, sb_code_mode mode, cons
   }
 }
 
-/* One group of n elements at `at`; `codes` (of the group) and `output` (of the tensor) may be NULL. */
-SB_INLINE void sb_affine_group(sb_format T, sb_format P, sb_code_mode mode, const void *x, int64_t at, int64_t n,
-                               float scale, float zero_point, const sb_affine_rules *rules, int8_t *codes,
-                               void *output) {
-  const float inverse = sb_lane_round(P, 1.0F / scale), low = rules->quant_min, high = rules->quant_max;
-  for (int64_t i = 0; i < n; i += SB_BLOCK) {
-    sb_window w;
-    void *c = codes ? codes + i : NULL, *y = sb_element(T, output, at + i);
-    sb_window_open(T, &w, sb_const_element(T, x, at + i), c, y, n - i);
-    sb_affine_block(T, P, mode, w.x, scale, inverse, zero_point, low, high, w.codes, w.output);
-    sb_window_close(T, &w, c, y, n - i);
+/* x, scale, zero_point -> codes, output. */
+SB_INLINE void sb_affine_quantize_groups(sb_format T, sb_format P, sb_code_mode mode, const sb_affine_chunk *c) {
+  const int64_t n = c->job->group;
+  const float low = c->rules->quant_min, high = c->rules->quant_max;
+  const void *x = c->job->in[SB_X].data;
+  void *output = sb_wanted(c->job, SB_OUTPUT) ? c->job->out[SB_OUTPUT].data : NULL;
+  float inverse[SB_CHUNK];
+  for (int64_t g = 0; g < c->count; g++) inverse[g] = sb_lane_round(P, 1.0F / c->scale[g]);
+  for (int64_t g = 0; g < c->count; g++) {
+    for (int64_t i = g * n; i < (g + 1) * n; i += SB_BLOCK) {
+      sb_window w;
+      const int64_t left = (g + 1) * n - i;
+      void *to_codes = c->codes ? c->codes + i : NULL, *to_output = sb_element(T, output, c->at + i);
+      sb_window_open(T, &w, sb_const_element(T, x, c->at + i), to_codes, to_output, left);
+      sb_affine_block(T, P, mode, w.x, c->scale[g], inverse[g], c->zero_point[g], low, high, w.codes, w.output);
+      sb_window_close(T, &w, to_codes, to_output, left);
+    }
   }
 }
 
-SB_INLINE void sb_affine_dequantize_group(sb_format T, sb_format P, const int8_t *codes, int64_t at, int64_t n,
-                                          float scale, float zero_point, void *output) {
-  for (int64_t i = at; i < at + n; i++) {
-    sb_lane_store(T, output, i, sb_affine_dequantize_8bit(P, T, (float)codes[i], zero_point, scale));
+/* codes, scale, zero_point -> output. */
+SB_INLINE void sb_affine_dequantize_groups(sb_format T, sb_format P, const sb_affine_chunk *c) {
+  const int64_t n = c->job->group;
+  const int8_t *codes = c->job->in[SB_CODES].data;
+  void *output = c->job->out[SB_OUTPUT].data;
+  for (int64_t g = 0; g < c->count; g++) {
+    for (int64_t i = c->at + g * n; i < c->at + (g + 1) * n; i++) {
+      sb_lane_store(T, output, i, sb_affine_dequantize_8bit(P, T, (float)codes[i], c->zero_point[g], c->scale[g]));
+    }
   }
 }
 
-/* Scale and zero_point of groups [g, g + n) of a row, as the scale's format holds them. */
-SB_INLINE void sb_affine_choose(sb_format T, const sb_affine_rules *rules, const sb_job *job, int64_t row, int64_t g,
-                                int64_t n, float *scale, float *zero_point) {
-  float low[SB_CHUNK], high[SB_CHUNK];
-  for (int64_t i = 0; i < n; i++) {
-    const sb_extrema e =
-        sb_affine_extrema(T, rules, job->in[SB_X].data, row * job->cols + (g + i) * job->group, job->group);
-    low[i] = e.low;
-    high[i] = e.high;
+/* One function an instance, so that each is optimized by itself. P is T, or f32 where the scale is f32 whatever T
+ * (`wide`). */
+#define SB_AFFINE_QUANTIZE(T, P, MODE)                                                                                 \
+  static __attribute__((noinline)) void quantize_##T##_##P##_##MODE(const sb_affine_chunk *c) {                        \
+    sb_affine_quantize_groups(T, P, MODE, c);                                                                          \
   }
-  for (int64_t i = 0; i < n; i++) scale[i] = sb_affine_scale(T, rules, low[i], high[i]);
-  for (int64_t i = 0; i < n; i++) zero_point[i] = sb_affine_zero_point(T, rules, low[i], scale[i]);
-}
+#define SB_AFFINE_MODES(T, P)                                                                                          \
+  SB_AFFINE_QUANTIZE(T, P, SB_CODES_INTEGER)                                                                           \
+  SB_AFFINE_QUANTIZE(T, P, SB_CODES_FLOAT)                                                                             \
+  SB_AFFINE_QUANTIZE(T, P, SB_CODES_FLOAT_I32)                                                                         \
+  static __attribute__((noinline)) void dequantize_##T##_##P(const sb_affine_chunk *c) {                               \
+    sb_affine_dequantize_groups(T, P, c);                                                                              \
+  }
+#define SB_AFFINE_CHOOSE(T)                                                                                            \
+  static __attribute__((noinline)) void choose_##T(sb_affine_chunk *c) { sb_affine_choose(T, c); }
+SB_AFFINE_CHOOSE(SB_F32)
+SB_AFFINE_CHOOSE(SB_BF16)
+SB_AFFINE_CHOOSE(SB_F16)
+SB_AFFINE_MODES(SB_F32, SB_F32)
+SB_AFFINE_MODES(SB_BF16, SB_BF16)
+SB_AFFINE_MODES(SB_BF16, SB_F32)
+SB_AFFINE_MODES(SB_F16, SB_F16)
+SB_AFFINE_MODES(SB_F16, SB_F32)
 
-SB_INLINE void sb_affine_rows(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row,
-                              sb_format P, sb_code_mode mode, const sb_affine_rules *rules) {
-  const void *x = job->in[SB_X].data;
-  void *output = sb_wanted(job, SB_OUTPUT) ? job->out[SB_OUTPUT].data : NULL;
-  const bool packed = sb_wanted(job, SB_PACKED);
+typedef struct sb_affine_code {
+  void (*choose)(sb_affine_chunk *);
+  void (*quantize[SB_CODE_MODES])(const sb_affine_chunk *);
+  void (*dequantize)(const sb_affine_chunk *);
+} sb_affine_code;
+
+#define SB_AFFINE_CODE(T, P)                                                                                           \
+  {                                                                                                                    \
+    choose_##T,                                                                                                        \
+        {quantize_##T##_##P##_SB_CODES_INTEGER, quantize_##T##_##P##_SB_CODES_FLOAT,                                   \
+         quantize_##T##_##P##_SB_CODES_FLOAT_I32},                                                                     \
+        dequantize_##T##_##P                                                                                           \
+  }
+static const sb_affine_code sb_affine_codes[SB_FORMATS][2] = {
+    [SB_F32] = {SB_AFFINE_CODE(SB_F32, SB_F32), SB_AFFINE_CODE(SB_F32, SB_F32)},
+    [SB_BF16] = {SB_AFFINE_CODE(SB_BF16, SB_BF16), SB_AFFINE_CODE(SB_BF16, SB_F32)},
+    [SB_F16] = {SB_AFFINE_CODE(SB_F16, SB_F16), SB_AFFINE_CODE(SB_F16, SB_F32)},
+};
+
+static inline void sb_affine_rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row, bool wide,
+                                  sb_code_mode mode, const sb_affine_rules *rules) {
+  const sb_affine_code *code = &sb_affine_codes[job->spec->dtype][wide];
+  const bool packed = sb_wanted(job, SB_PACKED), single = job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE;
   for (int64_t row = begin; row < end; row++) {
     int8_t *codes = packed ? codes_row : NULL;
     if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
     for (int64_t g = 0; g < job->groups; g += SB_CHUNK) {
-      float scale[SB_CHUNK], zero_point[SB_CHUNK];
-      const int64_t n = job->groups - g < SB_CHUNK ? job->groups - g : SB_CHUNK, first = row * job->groups + g;
-      if (job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE) {
-        sb_get_params(&job->in[SB_SCALE], first, n, scale);
-        sb_get_params(&job->in[SB_ZERO_POINT], first, n, zero_point);
+      const int64_t first = row * job->groups + g;
+      sb_affine_chunk c = {.job = job, .rules = rules, .at = first * job->group};
+      c.count = job->groups - g < SB_CHUNK ? job->groups - g : SB_CHUNK;
+      c.codes = codes ? codes + g * job->group : NULL;
+      if (single) {
+        sb_get_params(&job->in[SB_SCALE], first, c.count, c.scale);
+        sb_get_params(&job->in[SB_ZERO_POINT], first, c.count, c.zero_point);
       } else {
-        sb_affine_choose(T, rules, job, row, g, n, scale, zero_point);
-        sb_put_params(&job->out[SB_SCALE], first, n, scale);
-        sb_put_params(&job->out[SB_ZERO_POINT], first, n, zero_point);
+        code->choose(&c);
+        sb_put_params(&job->out[SB_SCALE], first, c.count, c.scale);
+        sb_put_params(&job->out[SB_ZERO_POINT], first, c.count, c.zero_point);
       }
-      if (job->step == SB_CHOOSE_QPARAMS) continue;
-      for (int64_t i = 0; i < n; i++) {
-        const int64_t from = (g + i) * job->group, at = row * job->cols + from;
-        if (job->step == SB_DEQUANTIZE) {
-          sb_affine_dequantize_group(T, P, job->in[SB_CODES].data, at, job->group, scale[i], zero_point[i], output);
-        } else {
-          sb_affine_group(T, P, mode, x, at, job->group, scale[i], zero_point[i], rules, codes ? codes + from : NULL,
-                          output);
-        }
-      }
+      if (job->step == SB_DEQUANTIZE)
+        code->dequantize(&c);
+      else if (job->step != SB_CHOOSE_QPARAMS)
+        code->quantize[mode](&c);
     }
     if (packed) sb_pack_nibbles(codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
   }

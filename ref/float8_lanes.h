@@ -88,7 +88,10 @@ SB_INLINE void sb_float8_rows(sb_format T, const sb_job *job, int64_t begin, int
     }
     if (job->step == SB_CHOOSE_QPARAMS) continue;
     if (job->step != SB_DEQUANTIZE) {
-      sb_float8_run(T, by_multiply, x, row * job->cols, job->cols, r, codes, output);
+      if (by_multiply)
+        sb_float8_run(T, true, x, row * job->cols, job->cols, r, codes, output);
+      else
+        sb_float8_run(T, false, x, row * job->cols, job->cols, r, codes, output);
       continue;
     }
     const uint8_t *from = job->in[SB_CODES].data;
@@ -97,27 +100,5 @@ SB_INLINE void sb_float8_rows(sb_format T, const sb_job *job, int64_t begin, int
     }
   }
 }
-
-/* Dispatches on T and on the form, which each become constants. */
-#define SB_FLOAT8_ROWS(T, job, begin, end, form)                                                                       \
-  do {                                                                                                                 \
-    switch (form) {                                                                                                    \
-    case SB_FLOAT8_TORCHAO:                                                                                            \
-      sb_float8_rows(T, job, begin, end, SB_FLOAT8_TORCHAO);                                                           \
-      break;                                                                                                           \
-    case SB_FLOAT8_TORCHAO_CUDA:                                                                                       \
-      sb_float8_rows(T, job, begin, end, SB_FLOAT8_TORCHAO_CUDA);                                                      \
-      break;                                                                                                           \
-    case SB_FLOAT8_MSLK:                                                                                               \
-      sb_float8_rows(T, job, begin, end, SB_FLOAT8_MSLK);                                                              \
-      break;                                                                                                           \
-    case SB_FLOAT8_MSLK_CPU:                                                                                           \
-      sb_float8_rows(T, job, begin, end, SB_FLOAT8_MSLK_CPU);                                                          \
-      break;                                                                                                           \
-    case SB_FLOAT8_ALIGNED:                                                                                            \
-      sb_float8_rows(T, job, begin, end, SB_FLOAT8_ALIGNED);                                                           \
-      break;                                                                                                           \
-    }                                                                                                                  \
-  } while (0)
 
 #endif

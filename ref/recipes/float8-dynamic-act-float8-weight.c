@@ -17,14 +17,10 @@ static const struct {
     [ALIGNED] = {SB_FLOAT8_ALIGNED, SB_FLOAT8_ALIGNED},
 };
 
-SB_INLINE void in_format(sb_format T, const sb_job *job, int64_t begin, int64_t end) {
-  const int rules = job->impl->rules;
-  SB_FLOAT8_ROWS(T, job, begin, end, job->step == SB_CONVERT ? table[rules].convert : table[rules].prepare);
-}
-
 static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
+  const int rules = job->impl->rules;
   (void)codes_row;
-  SB_FOR_DTYPE(in_format, job, begin, end);
+  SB_FOR_DTYPE(sb_float8_rows, job, begin, end, job->step == SB_CONVERT ? table[rules].convert : table[rules].prepare);
 }
 
 #define SIDE(side)                                                                                                     \

@@ -92,7 +92,7 @@ SB_INLINE void block(sb_format T, form f, bool integer_codes, const float *row, 
 
 /* One group of n elements whose values are row[0..n); codes and output (at its first element) may be NULL. */
 SB_INLINE void group_of(sb_format T, form f, bool integer_codes, const float *row, int64_t n, float scale,
-                        float row_scale, int8_t *codes, char *output) {
+                        float row_scale, int8_t *codes, void *output) {
   const float factor = f == FAKE ? sb_lane_round(T, 1.0F / scale) : scale;
   const float as_stored = f == FAKE ? scale : stored_scale(T, f, scale);
   for (int64_t i = 0; i < n; i += SB_BLOCK) {
@@ -104,112 +104,157 @@ SB_INLINE void group_of(sb_format T, form f, bool integer_codes, const float *ro
   }
 }
 
+SB_INLINE void dequantize_of(sb_format T, form f, const int8_t *codes, int64_t n, float scale, float row_scale,
+                             void *output) {
+  const float as_stored = f == FAKE ? scale : stored_scale(T, f, scale);
+  for (int64_t i = 0; i < n; i++) sb_lane_store(T, output, i, dequantize(T, f, (float)codes[i], as_stored, row_scale));
+}
+
+/* ---- the loops above with T and form as constants, one function an instance so that each is optimized by itself ----
+ */
+
+typedef struct weight_code {
+  form form;
+  float (*row_scale)(sb_float8_form row_form, const void *x, int64_t begin, int64_t n);
+  void (*fill)(const void *x, int64_t at, int64_t n, float row_scale, float *row);
+  void (*group)(const float *row, int64_t n, float scale, float row_scale, int8_t *codes, void *output);
+  void (*dequantize)(const int8_t *codes, int64_t n, float scale, float row_scale, void *output);
+} weight_code;
+
+#define ROW_SCALE(T)                                                                                                   \
+  static float row_scale_##T(sb_float8_form row_form, const void *x, int64_t begin, int64_t n) {                       \
+    return row_scale_of(T, row_form, x, begin, n);                                                                     \
+  }
+#define WEIGHT(T, FORM, INTEGER)                                                                                       \
+  static void fill_##T##_##FORM(const void *x, int64_t at, int64_t n, float row_scale, float *row) {                   \
+    float8_row(T, FORM, x, at, n, row_scale, row);                                                                     \
+  }                                                                                                                    \
+  static void group_##T##_##FORM(const float *row, int64_t n, float scale, float row_scale, int8_t *codes,             \
+                                 void *output) {                                                                       \
+    group_of(T, FORM, INTEGER, row, n, scale, row_scale, codes, output);                                               \
+  }                                                                                                                    \
+  static void dequantize_##T##_##FORM(const int8_t *codes, int64_t n, float scale, float row_scale, void *output) {    \
+    dequantize_of(T, FORM, codes, n, scale, row_scale, output);                                                        \
+  }
+#define FORMS(T) ROW_SCALE(T) WEIGHT(T, FAKE, false) WEIGHT(T, CODES, true) WEIGHT(T, DIRECT, true)
+FORMS(SB_F32)
+FORMS(SB_BF16)
+FORMS(SB_F16)
+
+#define CODE(T, FORM) [FORM] = {FORM, row_scale_##T, fill_##T##_##FORM, group_##T##_##FORM, dequantize_##T##_##FORM}
+#define ALL(T)                                                                                                         \
+  { CODE(T, FAKE), CODE(T, CODES), CODE(T, DIRECT) }
+static const weight_code codes_of[SB_FORMATS][3] = {
+    [SB_F32] = ALL(SB_F32), [SB_BF16] = ALL(SB_BF16), [SB_F16] = ALL(SB_F16)};
+
 /* ---- a row ---- */
 
 enum { TILE = 4096 }; /* elements of a float8 row held at a time: whole groups where they fit */
 
-/* Groups [g, g + count): `count` groups fit a tile, or it is one group longer than a tile. */
-SB_INLINE void tile_of(sb_format T, const sb_job *job, form f, bool integer_codes, int64_t at_row, int64_t row_index,
-                       int64_t g, int64_t count, float row_scale, int8_t *codes, char *output) {
-  float row[TILE + SB_BLOCK], scale[SB_CHUNK]; /* the last block may look beyond the last element */
-  memset(row + TILE, 0, SB_BLOCK * sizeof *row);
-  const int64_t n = job->group, first = row_index * job->groups + g;
-  const void *x = job->in[SB_X].data;
+/* A row at work: where its results go. */
+typedef struct row_job {
+  const sb_job *job;
+  const weight_code *code;
+  int64_t row;
+  float row_scale;
+  int8_t *codes; /* of the row; NULL: not wanted */
+  void *output;
+} row_job;
+
+/* amax of a group longer than a tile. */
+static float long_amax(const row_job *r, int64_t at, float *tile) {
+  float amax = 0;
+  for (int64_t from = 0; from < r->job->group; from += TILE) {
+    const int64_t length = r->job->group - from < TILE ? r->job->group - from : TILE;
+    r->code->fill(r->job->in[SB_X].data, at + from, length, r->row_scale, tile);
+    const float here = sb_amax_abs(SB_F32, tile, 0, length);
+    amax = here > amax || here != here ? here : amax;
+  }
+  return amax;
+}
+
+/* Groups [g, g + count) of the row: they fit a tile, or it is one group longer than a tile. */
+static void groups_of(const row_job *r, int64_t g, int64_t count) {
+  float tile[TILE + SB_BLOCK], scale[SB_CHUNK];
+  const sb_job *job = r->job;
+  const sb_format T = job->spec->dtype;
+  const int64_t n = job->group, first = r->row * job->groups + g, at = first * n;
   const bool whole = count * n <= TILE;
-  if (whole) float8_row(T, f, x, at_row + g * n, count * n, row_scale, row);
+  /* the last block may look beyond the last element */
+  memset(tile + (whole ? count * n : TILE), 0, SB_BLOCK * sizeof *tile);
+  if (whole) r->code->fill(job->in[SB_X].data, at, count * n, r->row_scale, tile);
   if (job->step == SB_QUANTIZE) {
     sb_get_params(&job->in[SB_SCALE], first, count, scale);
   } else {
     for (int64_t i = 0; i < count; i++) {
-      float amax = 0;
-      if (whole) {
-        amax = sb_amax_abs(SB_F32, row, i * n, n);
-      } else {
-        for (int64_t from = 0; from < n; from += TILE) {
-          const int64_t length = n - from < TILE ? n - from : TILE;
-          float8_row(T, f, x, at_row + g * n + from, length, row_scale, row);
-          const float here = sb_amax_abs(SB_F32, row, 0, length);
-          amax = here > amax || here != here ? here : amax;
-        }
-      }
-      scale[i] = group_scale(T, f, amax);
+      const float amax = whole ? sb_amax_abs(SB_F32, tile, i * n, n) : long_amax(r, at, tile);
+      scale[i] = group_scale(T, r->code->form, amax);
     }
     sb_put_params(&job->out[SB_SCALE], first, count, scale);
   }
   if (job->step == SB_CHOOSE_QPARAMS) return;
   for (int64_t i = 0; i < count; i++) {
     for (int64_t from = 0; from < n; from += TILE) {
-      const int64_t length = n - from < TILE ? n - from : TILE, at = (g + i) * n + from;
-      if (!whole) float8_row(T, f, x, at_row + at, length, row_scale, row);
-      group_of(T, f, integer_codes, whole ? row + i * n : row, length, scale[i], row_scale, codes ? codes + at : NULL,
-               output ? output + at * (T == SB_F32 ? 4 : 2) : NULL);
+      const int64_t length = n - from < TILE ? n - from : TILE, to = (g + i) * n + from;
+      if (!whole) r->code->fill(job->in[SB_X].data, at + from, length, r->row_scale, tile);
+      r->code->group(whole ? tile + i * n : tile, length, scale[i], r->row_scale, r->codes ? r->codes + to : NULL,
+                     sb_element(T, r->output, to));
     }
   }
 }
 
-SB_INLINE void dequantize_row(sb_format T, const sb_job *job, form f, int64_t row, float row_scale) {
-  const int8_t *codes = (const int8_t *)job->in[SB_CODES].data + row * job->cols;
+static void dequantize_row(const row_job *r) {
+  const sb_job *job = r->job;
   for (int64_t g = 0; g < job->groups; g++) {
     float scale;
-    sb_get_params(&job->in[SB_SCALE], row * job->groups + g, 1, &scale);
-    if (f != FAKE) scale = stored_scale(T, f, scale);
-    for (int64_t i = g * job->group; i < (g + 1) * job->group; i++) {
-      sb_lane_store(T, job->out[SB_OUTPUT].data, row * job->cols + i,
-                    dequantize(T, f, (float)codes[i], scale, row_scale));
-    }
+    const int64_t first = r->row * job->groups + g;
+    sb_get_params(&job->in[SB_SCALE], first, 1, &scale);
+    r->code->dequantize((const int8_t *)job->in[SB_CODES].data + first * job->group, job->group, scale, r->row_scale,
+                        sb_element(job->spec->dtype, r->output, g * job->group));
   }
 }
 
-SB_INLINE void weight_rows(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row, form f,
-                           sb_float8_form row_form, bool integer_codes) {
+static void weight_rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row, form f,
+                        sb_float8_form row_form) {
+  const sb_format T = job->spec->dtype;
   const bool packed = sb_wanted(job, SB_PACKED), single = job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE;
   const int64_t fit = job->group >= TILE ? 1 : TILE / job->group, chunk = fit < SB_CHUNK ? fit : SB_CHUNK;
   const float zeros[SB_CHUNK] = {0};
   for (int64_t row = begin; row < end; row++) {
-    int8_t *codes = packed ? codes_row : NULL;
-    if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
-    char *output = NULL;
-    if (sb_wanted(job, SB_OUTPUT)) output = (char *)job->out[SB_OUTPUT].data + row * job->cols * (T == SB_F32 ? 4 : 2);
-    float row_scale = 1.0F;
+    row_job r = {
+        .job = job, .code = &codes_of[T][f], .row = row, .row_scale = 1.0F, .codes = packed ? codes_row : NULL};
+    if (sb_wanted(job, SB_CODES)) r.codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
+    if (sb_wanted(job, SB_OUTPUT)) r.output = sb_element(T, job->out[SB_OUTPUT].data, row * job->cols);
     if (f != DIRECT) {
       if (single)
-        sb_get_params(&job->in[SB_ROW_SCALE], row, 1, &row_scale);
+        sb_get_params(&job->in[SB_ROW_SCALE], row, 1, &r.row_scale);
       else
-        row_scale = row_scale_of(T, row_form, job->in[SB_X].data, row * job->cols, job->cols);
-      sb_put_params(&job->out[SB_ROW_SCALE], row, 1, &row_scale);
+        r.row_scale = r.code->row_scale(row_form, job->in[SB_X].data, row * job->cols, job->cols);
+      sb_put_params(&job->out[SB_ROW_SCALE], row, 1, &r.row_scale);
     }
     if (job->step == SB_DEQUANTIZE) {
-      dequantize_row(T, job, f, row, row_scale);
+      dequantize_row(&r);
       continue;
     }
     for (int64_t g = 0; g < job->groups; g += chunk) {
       const int64_t count = job->groups - g < chunk ? job->groups - g : chunk;
-      tile_of(T, job, f, integer_codes, row * job->cols, row, g, count, row_scale, codes, output);
+      groups_of(&r, g, count);
       sb_put_params(&job->out[SB_ZERO_POINT], row * job->groups + g, count, zeros);
     }
-    if (packed) sb_pack_nibbles(codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
+    if (packed) sb_pack_nibbles(r.codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
   }
-}
-
-SB_INLINE void in_format(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
-  const int rules = job->impl->rules;
-  const bool convert = job->step == SB_CONVERT;
-  if (job->spec->path->side == SB_ACTIVATION) {
-    SB_FLOAT8_ROWS(T, job, begin, end, convert ? table[rules].activation_convert : table[rules].activation_prepare);
-    return;
-  }
-  const sb_float8_form row_form = convert ? table[rules].row_convert : table[rules].row_prepare;
-  const form f = convert || rules == PLAIN ? table[rules].convert : table[rules].prepare;
-  if (f == FAKE)
-    weight_rows(T, job, begin, end, codes_row, FAKE, row_form, false);
-  else if (f == CODES)
-    weight_rows(T, job, begin, end, codes_row, CODES, row_form, true);
-  else
-    weight_rows(T, job, begin, end, codes_row, DIRECT, row_form, true);
 }
 
 static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
-  SB_FOR_DTYPE(in_format, job, begin, end, codes_row);
+  const int rules = job->impl->rules;
+  const bool convert = job->step == SB_CONVERT;
+  if (job->spec->path->side == SB_ACTIVATION) {
+    SB_FOR_DTYPE(sb_float8_rows, job, begin, end,
+                 convert ? table[rules].activation_convert : table[rules].activation_prepare);
+    return;
+  }
+  const form f = convert || rules == PLAIN ? table[rules].convert : table[rules].prepare;
+  weight_rows(job, begin, end, codes_row, f, convert ? table[rules].row_convert : table[rules].row_prepare);
 }
 
 static const sb_path paths[] = {

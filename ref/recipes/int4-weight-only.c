@@ -69,99 +69,111 @@ SB_INLINE void block(sb_format P, sb_format T, bool integer_codes, float offset,
   }
 }
 
-/* One group. offset: 0 for stored codes on -8..7, 8 for tinygemm's 0..15. */
-SB_INLINE void group_of(sb_format P, sb_format T, bool integer_codes, float offset, const void *x, int64_t at,
-                        int64_t n, qparams q, int8_t *codes, void *output) {
-  for (int64_t i = 0; i < n; i += SB_BLOCK) {
-    sb_window w;
-    void *c = codes ? codes + i : NULL, *y = sb_element(T, output, at + i);
-    sb_window_open(T, &w, sb_const_element(T, x, at + i), c, y, n - i);
-    block(P, T, integer_codes, offset, w.x, q, w.codes, w.output);
-    sb_window_close(T, &w, c, y, n - i);
-  }
-}
+/* Some groups of one row, and their qparams. */
+typedef struct chunk {
+  const sb_job *job;
+  const numerics *numerics;
+  int64_t at, count;
+  int8_t *codes; /* of the first element; NULL: not wanted */
+  qparams q[SB_CHUNK];
+} chunk;
 
-/* The stored value of a qparam: as the slot of the step has it, or, for the single operations, as convert stores it. */
-SB_INLINE float stored(const sb_job *job, sb_format T, float value) {
-  const sb_slot_format slot = job->impl->convert[SB_SCALE];
-  return slot == SB_AS_T ? sb_lane_round(T, value) : slot == SB_AS(SB_BF16) ? sb_lane_bf16(value) : value;
-}
-
-SB_INLINE void choose(sb_format T, const sb_job *job, const numerics *n, int64_t row, int64_t g, int64_t count,
-                      qparams *q) {
-  const void *x = job->in[SB_X].data;
-  float low[SB_CHUNK], high[SB_CHUNK], scale[SB_CHUNK], zero_point[SB_CHUNK];
-  for (int64_t i = 0; i < count; i++) {
-    const sb_extrema e = sb_min_max(T, x, row * job->cols + (g + i) * job->group, job->group);
+SB_INLINE void choose(sb_format T, chunk *c) {
+  float low[SB_CHUNK], high[SB_CHUNK];
+  const int64_t n = c->job->group;
+  for (int64_t i = 0; i < c->count; i++) {
+    const sb_extrema e = sb_min_max(T, c->job->in[SB_X].data, c->at + i * n, n);
     low[i] = e.low;
     high[i] = e.high;
   }
-  for (int64_t i = 0; i < count; i++) {
+  for (int64_t i = 0; i < c->count; i++) {
     const sb_extrema e = {low[i], high[i]};
-    q[i] = n->tinygemm ? choose_tinygemm(T, e) : choose_f32(e, n->multiply_by_reciprocal);
-    scale[i] = q[i].scale;
-    zero_point[i] = q[i].zero_point;
+    c->q[i] = c->numerics->tinygemm ? choose_tinygemm(T, e) : choose_f32(e, c->numerics->multiply_by_reciprocal);
   }
-  sb_put_params(&job->out[SB_SCALE], row * job->groups + g, count, scale);
-  sb_put_params(&job->out[SB_ZERO_POINT], row * job->groups + g, count, zero_point);
 }
 
 /* The single operations take scale and zero_point from outside; the base is the group's minimum, found in x again. */
-SB_INLINE void take(sb_format T, const sb_job *job, const numerics *n, int64_t row, int64_t g, int64_t count,
-                    qparams *q) {
+SB_INLINE void take(sb_format T, chunk *c) {
   float scale[SB_CHUNK], zero_point[SB_CHUNK];
-  sb_get_params(&job->in[SB_SCALE], row * job->groups + g, count, scale);
-  sb_get_params(&job->in[SB_ZERO_POINT], row * job->groups + g, count, zero_point);
-  for (int64_t i = 0; i < count; i++) {
-    if (n->tinygemm) {
-      q[i] = restore_tinygemm(scale[i], zero_point[i]);
+  const sb_job *job = c->job;
+  sb_get_params(&job->in[SB_SCALE], c->at / job->group, c->count, scale);
+  sb_get_params(&job->in[SB_ZERO_POINT], c->at / job->group, c->count, zero_point);
+  for (int64_t i = 0; i < c->count; i++) {
+    if (c->numerics->tinygemm) {
+      c->q[i] = restore_tinygemm(scale[i], zero_point[i]);
       continue;
     }
-    const int64_t at = row * job->cols + (g + i) * job->group;
+    const int64_t at = c->at + i * job->group;
     const float base = job->step == SB_QUANTIZE ? sb_min_max(T, job->in[SB_X].data, at, job->group).low : 0;
-    q[i] = (qparams){scale[i], zero_point[i], scale[i], base};
+    c->q[i] = (qparams){scale[i], zero_point[i], scale[i], base};
   }
 }
 
-SB_INLINE void dequantize_group(sb_format P, sb_format T, float offset, const int8_t *codes, int64_t at, int64_t n,
-                                qparams q, void *output) {
-  for (int64_t i = at; i < at + n; i++) sb_lane_store(T, output, i, dequantize(P, T, (float)codes[i] - offset, q));
-}
+/* Stored codes are on -8..7, tinygemm's on 0..15. */
+SB_INLINE float offset_of(const chunk *c) { return c->numerics->tinygemm ? 8.0F : 0.0F; }
 
-SB_INLINE void rows_of(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row, sb_format P,
-                       bool integer_codes, const numerics *n) {
-  void *output = sb_wanted(job, SB_OUTPUT) ? job->out[SB_OUTPUT].data : NULL;
-  const bool packed = sb_wanted(job, SB_PACKED), single = job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE;
-  const float offset = n->tinygemm ? 8.0F : 0.0F;
-  const bool store = n->store || job->step == SB_CONVERT || !job->spec->path->prepare;
-  for (int64_t row = begin; row < end; row++) {
-    int8_t *codes = packed ? codes_row : NULL;
-    if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
-    for (int64_t g = 0; g < job->groups; g += SB_CHUNK) {
-      qparams q[SB_CHUNK];
-      const int64_t count = job->groups - g < SB_CHUNK ? job->groups - g : SB_CHUNK;
-      if (single)
-        take(T, job, n, row, g, count, q);
-      else
-        choose(T, job, n, row, g, count, q);
-      if (job->step == SB_CHOOSE_QPARAMS) continue;
-      for (int64_t i = 0; i < count; i++) {
-        const int64_t from = (g + i) * job->group, at = row * job->cols + from;
-        if (store && !n->tinygemm) {
-          q[i].scale = stored(job, T, q[i].scale);
-          q[i].zero_point = stored(job, T, q[i].zero_point);
-        }
-        if (job->step == SB_DEQUANTIZE) {
-          dequantize_group(P, T, offset, job->in[SB_CODES].data, at, job->group, q[i], output);
-        } else {
-          group_of(P, T, integer_codes, offset, job->in[SB_X].data, at, job->group, q[i], codes ? codes + from : NULL,
-                   output);
-        }
-      }
+SB_INLINE void quantize_groups(sb_format P, sb_format T, bool integer_codes, const chunk *c) {
+  const int64_t n = c->job->group;
+  void *output = sb_wanted(c->job, SB_OUTPUT) ? c->job->out[SB_OUTPUT].data : NULL;
+  for (int64_t g = 0; g < c->count; g++) {
+    for (int64_t i = g * n; i < (g + 1) * n; i += SB_BLOCK) {
+      sb_window w;
+      const int64_t left = (g + 1) * n - i;
+      void *to_codes = c->codes ? c->codes + i : NULL, *to_output = sb_element(T, output, c->at + i);
+      sb_window_open(T, &w, sb_const_element(T, c->job->in[SB_X].data, c->at + i), to_codes, to_output, left);
+      block(P, T, integer_codes, offset_of(c), w.x, c->q[g], w.codes, w.output);
+      sb_window_close(T, &w, to_codes, to_output, left);
     }
-    if (packed) sb_pack_nibbles(codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
   }
 }
+
+SB_INLINE void dequantize_groups(sb_format P, sb_format T, const chunk *c) {
+  const int64_t n = c->job->group;
+  const int8_t *codes = c->job->in[SB_CODES].data;
+  for (int64_t g = 0; g < c->count; g++) {
+    for (int64_t i = c->at + g * n; i < c->at + (g + 1) * n; i++) {
+      sb_lane_store(T, c->job->out[SB_OUTPUT].data, i, dequantize(P, T, (float)codes[i] - offset_of(c), c->q[g]));
+    }
+  }
+}
+
+/* One function an instance, so that each is optimized by itself. P: f32, or bf16 for tinygemm in bf16. */
+#define QUANTIZE(P, T, INTEGER)                                                                                        \
+  static __attribute__((noinline)) void quantize_##P##_##T##_##INTEGER(const chunk *c) {                               \
+    quantize_groups(P, T, INTEGER, c);                                                                                 \
+  }
+#define GROUPS(P, T)                                                                                                   \
+  QUANTIZE(P, T, 0)                                                                                                    \
+  QUANTIZE(P, T, 1)                                                                                                    \
+  static __attribute__((noinline)) void dequantize_##P##_##T(const chunk *c) { dequantize_groups(P, T, c); }
+#define QPARAMS_OF(T)                                                                                                  \
+  static __attribute__((noinline)) void qparams_of_##T(chunk *c, bool single) {                                        \
+    if (single)                                                                                                        \
+      take(T, c);                                                                                                      \
+    else                                                                                                               \
+      choose(T, c);                                                                                                    \
+  }
+GROUPS(SB_F32, SB_F32)
+GROUPS(SB_F32, SB_BF16)
+GROUPS(SB_F32, SB_F16)
+GROUPS(SB_BF16, SB_BF16)
+QPARAMS_OF(SB_F32)
+QPARAMS_OF(SB_BF16)
+QPARAMS_OF(SB_F16)
+
+typedef struct code {
+  void (*qparams)(chunk *, bool single);
+  void (*quantize[2])(const chunk *); /* by integer_codes */
+  void (*dequantize)(const chunk *);
+} code;
+
+#define CODE(P, T)                                                                                                     \
+  { qparams_of_##T, {quantize_##P##_##T##_0, quantize_##P##_##T##_1}, dequantize_##P##_##T }
+static const code codes_of[SB_FORMATS][2] = {
+    [SB_F32] = {CODE(SB_F32, SB_F32), CODE(SB_F32, SB_F32)}, /* by tinygemm */
+    [SB_BF16] = {CODE(SB_F32, SB_BF16), CODE(SB_BF16, SB_BF16)},
+    [SB_F16] = {CODE(SB_F32, SB_F16), CODE(SB_F32, SB_F16)},
+};
 
 static const numerics table[] = {
     [TORCHAO_0_18] = {0},
@@ -170,25 +182,49 @@ static const numerics table[] = {
     [TINYGEMM] = {.tinygemm = true},
 };
 
-SB_INLINE void in_format(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
-  const numerics *n = &table[job->impl->rules];
-  const bool integer_codes = n->integer_codes || job->step == SB_CONVERT;
-  if (n->tinygemm) {
-    const sb_format P = sb_promote(T, SB_BF16);
-    if (integer_codes)
-      rows_of(T, job, begin, end, codes_row, P, true, n);
-    else
-      rows_of(T, job, begin, end, codes_row, P, false, n);
-  } else {
-    if (integer_codes)
-      rows_of(T, job, begin, end, codes_row, SB_F32, true, n);
-    else
-      rows_of(T, job, begin, end, codes_row, SB_F32, false, n);
+/* A qparam as convert stores it: in T, preshuffled in bf16. */
+static float stored(const sb_job *job, float value) {
+  if (job->impl->convert[SB_SCALE] == SB_AS(SB_BF16)) return sb_lane_bf16(value);
+  return sb_lane_round(job->spec->dtype, value);
+}
+
+static void put(const chunk *c, sb_tensor *scales, sb_tensor *zero_points) {
+  float scale[SB_CHUNK], zero_point[SB_CHUNK];
+  for (int64_t i = 0; i < c->count; i++) {
+    scale[i] = c->q[i].scale;
+    zero_point[i] = c->q[i].zero_point;
   }
+  sb_put_params(scales, c->at / c->job->group, c->count, scale);
+  sb_put_params(zero_points, c->at / c->job->group, c->count, zero_point);
 }
 
 static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
-  SB_FOR_DTYPE(in_format, job, begin, end, codes_row);
+  const numerics *n = &table[job->impl->rules];
+  const code *by = &codes_of[job->spec->dtype][n->tinygemm];
+  const bool packed = sb_wanted(job, SB_PACKED), single = job->step == SB_QUANTIZE || job->step == SB_DEQUANTIZE;
+  const bool integer_codes = n->integer_codes || job->step == SB_CONVERT;
+  const bool store = !n->tinygemm && (n->store || job->step == SB_CONVERT || !job->spec->path->prepare);
+  for (int64_t row = begin; row < end; row++) {
+    int8_t *codes = packed ? codes_row : NULL;
+    if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
+    for (int64_t g = 0; g < job->groups; g += SB_CHUNK) {
+      chunk c = {.job = job, .numerics = n, .at = (row * job->groups + g) * job->group};
+      c.count = job->groups - g < SB_CHUNK ? job->groups - g : SB_CHUNK;
+      c.codes = codes ? codes + g * job->group : NULL;
+      by->qparams(&c, single);
+      if (!single) put(&c, &job->out[SB_SCALE], &job->out[SB_ZERO_POINT]);
+      if (job->step == SB_CHOOSE_QPARAMS) continue;
+      for (int64_t i = 0; i < c.count && store; i++) {
+        c.q[i].scale = stored(job, c.q[i].scale);
+        c.q[i].zero_point = stored(job, c.q[i].zero_point);
+      }
+      if (job->step == SB_DEQUANTIZE)
+        by->dequantize(&c);
+      else
+        by->quantize[integer_codes](&c);
+    }
+    if (packed) sb_pack_nibbles(codes, job->cols, (uint8_t *)job->out[SB_PACKED].data + row * (job->cols / 2));
+  }
 }
 
 static const sb_path paths[] = {

@@ -47,35 +47,12 @@ static sb_affine_rules rules_of(const sb_job *job, const numerics *n) {
   };
 }
 
-SB_INLINE void in_format(sb_format T, const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
+static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
   const numerics *n = &table[job->impl->rules];
   const sb_affine_rules rules = rules_of(job, n);
-  const sb_code_mode mode = job->step == SB_CONVERT || n->integer_codes ? SB_CODES_INTEGER
-                            : n->dequantize_i32                         ? SB_CODES_FLOAT_I32
-                                                                        : SB_CODES_FLOAT;
-  const bool wide = n->scale_f32;
-#define ROWS(P, MODE) sb_affine_rows(T, job, begin, end, codes_row, P, MODE, &rules)
-  if (mode == SB_CODES_INTEGER) {
-    if (wide)
-      ROWS(SB_F32, SB_CODES_INTEGER);
-    else
-      ROWS(T, SB_CODES_INTEGER);
-  } else if (mode == SB_CODES_FLOAT) {
-    if (wide)
-      ROWS(SB_F32, SB_CODES_FLOAT);
-    else
-      ROWS(T, SB_CODES_FLOAT);
-  } else {
-    if (wide)
-      ROWS(SB_F32, SB_CODES_FLOAT_I32);
-    else
-      ROWS(T, SB_CODES_FLOAT_I32);
-  }
-#undef ROWS
-}
-
-static void rows(const sb_job *job, int64_t begin, int64_t end, int8_t *codes_row) {
-  SB_FOR_DTYPE(in_format, job, begin, end, codes_row);
+  sb_code_mode mode = n->dequantize_i32 ? SB_CODES_FLOAT_I32 : SB_CODES_FLOAT;
+  if (job->step == SB_CONVERT || n->integer_codes) mode = SB_CODES_INTEGER;
+  sb_affine_rows(job, begin, end, codes_row, n->scale_f32, mode, &rules);
 }
 
 #define QPARAMS(scale, zero_point) [SB_SCALE] = scale, [SB_ZERO_POINT] = zero_point
