@@ -1,0 +1,155 @@
+/* samebits explain: which mechanism makes tensors differ from a contract. */
+#include "samebits/explain.h"
+#include "cli/command.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct options {
+  int count;
+  char **words;
+  bool json;
+} options;
+
+static error_t parse(int key, char *word, struct argp_state *state) {
+  options *o = state->input;
+  switch (key) {
+  case 'j':
+    o->json = true;
+    return 0;
+  case 'c': {
+    sb_status status = sb_contracts_add(word);
+    return status ? sb_argp_error(status) : 0;
+  }
+  case ARGP_KEY_ARGS:
+    o->words = state->argv + state->next;
+    o->count = state->argc - state->next;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static json_t *ids_of(const sb_explained_set *set) {
+  json_t *list = json_array();
+  for (int i = 0; i < set->count; i++) {
+    bool seen = false;
+    for (int j = 0; j < i; j++) seen = seen || strcmp(set->steps[i].id, set->steps[j].id) == 0;
+    if (!seen) json_array_append_new(list, json_string(set->steps[i].id));
+  }
+  return list;
+}
+
+static void print_json(const sb_explanation *e, const sb_explained_case *c) {
+  json_t *o = json_object(), *alternatives = json_array(), *forms = json_array();
+  bool explained = c->verdict == SB_EXPLAINED;
+  const sb_explained_set *set = &e->sets[0];
+  for (int i = 1; explained && i < e->set_count; i++) json_array_append_new(alternatives, ids_of(&e->sets[i]));
+  for (int i = 0; explained && i < set->count; i++)
+    json_array_append_new(forms, json_pack("{s:s,s:s,s:s}", "id", set->steps[i].id, "form", set->steps[i].what,
+                                           "parameter", set->steps[i].parameter));
+  json_object_set_new(o, "case", json_string(c->name));
+  json_object_set_new(o, "contract", json_string(e->contract));
+  json_object_set_new(o, "verdict", json_string(sb_verdict_names[c->verdict]));
+  json_object_set_new(o, "mechanisms", explained ? ids_of(set) : json_array());
+  json_object_set_new(o, "alternatives", alternatives);
+  json_object_set_new(o, "forms", forms);
+  if (c->verdict == SB_SAME)
+    json_object_set_new(o, "first_difference", json_null());
+  else
+    json_object_set_new(o, "first_difference",
+                        json_pack("{s:s,s:I,s:s,s:s,s:I,s:s,s:s,s:I,s:I}", "tensor", c->tensor, "index",
+                                  (json_int_t)c->index, "expected", c->expected, "got", c->got, "ulps",
+                                  (json_int_t)c->ulps, "line", c->line, "operands", c->operands, "different",
+                                  (json_int_t)c->different, "elements", (json_int_t)c->elements));
+  const char *before = "", *after = "";
+  for (int i = 0; explained && i < set->count && !*before; i++)
+    before = set->steps[i].before, after = set->steps[i].after;
+  json_object_set_new(o, "contract_line_before", *before ? json_string(before) : json_null());
+  json_object_set_new(o, "contract_line_after", *after ? json_string(after) : json_null());
+  json_object_set_new(o, "distinguishing_input",
+                      explained && *e->distinguishing_input ? json_loads(e->distinguishing_input, 0, NULL)
+                                                            : json_null());
+  json_dumpf(o, stdout, JSON_COMPACT);
+  putchar('\n');
+  json_decref(o);
+}
+
+static void print_set(const sb_explained_set *set) {
+  for (int i = 0; i < set->count; i++) {
+    const sb_explained_step *s = &set->steps[i];
+    printf("  %s%s%s%s%s\n", s->id, *s->what ? ": " : "", s->what, *s->parameter ? ", " : "", s->parameter);
+    if (*s->before) printf("    - %s\n    + %s\n", s->before, s->after);
+    printf("    what: %s\n    seen: %s\n    mend: %s\n", s->says, s->evidence, s->fix);
+  }
+}
+
+static void print_case(const sb_explained_case *c) {
+  printf("  %s: %s", c->name, sb_verdict_names[c->verdict]);
+  if (c->verdict == SB_SAME) {
+    putchar('\n');
+    return;
+  }
+  printf(", %" PRId64 " of %" PRId64 " values differ; first %s[%" PRId64 "]", c->different, c->elements, c->tensor,
+         c->index);
+  if (c->shape_differs)
+    printf(": another shape than the contract's\n");
+  else {
+    printf(": expected %s, got %s", c->expected, c->got);
+    if (c->ulps >= 0) printf(", %" PRId64 " ulp", c->ulps);
+    printf("\n      %s\n      with %s\n", c->line, c->operands);
+  }
+}
+
+static void print_human(const char *label, const sb_explanation *e) {
+  printf("%s: %s against %s\n", label, sb_verdict_names[e->verdict], e->contract);
+  for (int i = 0; i < e->case_count; i++) print_case(&e->cases[i]);
+  if (e->verdict == SB_UNEXPLAINED)
+    printf("no mechanism, layout or pair reproduces every bit (%" PRId64 " rewrites tried)\n", e->rewrites_tried);
+  if (e->verdict != SB_EXPLAINED) return;
+  printf("every bit is reproduced, exactly evaluated, by\n");
+  print_set(&e->sets[0]);
+  if (e->set_count > 1) printf("as well as by\n");
+  for (int i = 1; i < e->set_count; i++) {
+    printf(" %d.", i);
+    for (int j = 0; j < e->sets[i].count; j++)
+      printf("%s %s (%s%s%s)", j ? " +" : "", e->sets[i].steps[j].id, e->sets[i].steps[j].what,
+             *e->sets[i].steps[j].parameter ? ", " : "", e->sets[i].steps[j].parameter);
+    putchar('\n');
+  }
+  if (*e->distinguishing_input) printf("an input that tells the first two apart: %s\n", e->distinguishing_input);
+}
+
+static int run(int argc, char **argv) {
+  static const struct argp_option table[] = {
+      {"json", 'j', NULL, 0, "one JSON object a case", 0},
+      {"contracts", 'c', "DIR", 0, "contracts of your own: DIR/<recipe>/<side>-<step>@<flavor>.contract", 0},
+      {0}};
+  static const struct argp argp = {table,
+                                   parse,
+                                   "FILE | LEFT RIGHT",
+                                   "Names the mechanism by which captured tensors differ from their contract.",
+                                   NULL,
+                                   NULL,
+                                   NULL};
+  options o = {0};
+  int exit_code = sb_parse_options(&argp, argc, argv, &o);
+  if (exit_code) return exit_code;
+  if (o.count < 1 || o.count > 2) {
+    fprintf(stderr, "%s: one file, or a left and a right one, are expected\n", argv[0]);
+    return SB_EXIT_USAGE;
+  }
+  sb_explanation *e;
+  sb_status status =
+      o.count == 1 ? sb_explain_file(o.words[0], NULL, &e) : sb_explain_files(o.words[0], o.words[1], NULL, &e);
+  if (status) return sb_report(argv[0], status);
+  for (int i = 0; o.json && i < e->case_count; i++) print_json(e, &e->cases[i]);
+  if (!o.json) print_human(o.words[o.count - 1], e);
+  exit_code = e->verdict == SB_SAME ? SB_EXIT_OK : SB_EXIT_DIFFERS;
+  sb_explanation_free(e);
+  return exit_code;
+}
+
+const sb_command sb_command_explain = {"explain", "which step differs, and by which mechanism", run};

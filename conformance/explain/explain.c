@@ -1,0 +1,139 @@
+/* From a capture to an explanation: layouts, singles, pairs, and only what the exact evaluation confirms. */
+#include "samebits/explain.h"
+#include "conformance/explain/explain_parts.h"
+#include "conformance/explain/search.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *const sb_verdict_names[3] = {"same", "explained", "unexplained"};
+
+static void put_layout(const sb_layout *l, sb_explained_set *set) {
+  for (int i = 0; i < l->id_count && set->count < SB_EXPLAINED_STEPS; i++) {
+    const sb_layout_info *info = sb_layout_of(l->ids[i]);
+    sb_explained_step *step = &set->steps[set->count++];
+    *step = (sb_explained_step){.says = info->says, .evidence = info->evidence, .fix = info->fix};
+    snprintf(step->id, sizeof step->id, "%s", info->id);
+    snprintf(step->what, sizeof step->what, "%s", l->what);
+  }
+}
+
+/* One id for each mechanism: two places of the same mechanism are one cause. */
+static void put_set(const sb_set *from, sb_explained_set *set) {
+  for (int i = 0; i < from->count && set->count < SB_EXPLAINED_STEPS; i++) {
+    const sb_change_made *m = &from->made[i];
+    sb_explained_step *step = &set->steps[set->count++];
+    *step =
+        (sb_explained_step){.says = m->mechanism->says, .evidence = m->mechanism->evidence, .fix = m->mechanism->fix};
+    snprintf(step->id, sizeof step->id, "%s", m->mechanism->id);
+    snprintf(step->what, sizeof step->what, "%s", m->alternative->what);
+    snprintf(step->parameter, sizeof step->parameter, "%s", m->parameter);
+    snprintf(step->before, sizeof step->before, "%s", m->before);
+    snprintf(step->after, sizeof step->after, "%s", m->after);
+  }
+}
+
+static bool same_ids(const sb_explained_set *a, const sb_explained_set *b) {
+  for (int side = 0; side < 2; side++) {
+    const sb_explained_set *x = side ? b : a, *y = side ? a : b;
+    for (int i = 0; i < x->count; i++) {
+      bool found = false;
+      for (int j = 0; j < y->count; j++) found = found || strcmp(x->steps[i].id, y->steps[j].id) == 0;
+      if (!found) return false;
+    }
+  }
+  return true;
+}
+
+static void add(sb_explanation *e, const sb_explained_set *set) {
+  for (int i = 0; i < e->set_count; i++)
+    if (same_ids(&e->sets[i], set)) return;
+  if (e->set_count < SB_EXPLAINED_SETS && set->count) e->sets[e->set_count++] = *set;
+}
+
+/* What the search found and the exact evaluation confirms. */
+static void confirm(sb_search *s, const sb_layout *layout, sb_explanation *e) {
+  for (int i = 0; i < s->set_count; i++) {
+    sb_explained_set set = {0};
+    if (!sb_search_reproduces(s, s->sets[i].contract, true)) continue;
+    if (layout) put_layout(layout, &set);
+    put_set(&s->sets[i], &set);
+    add(e, &set);
+  }
+}
+
+/* Layouts alone, then with one rewrite. */
+static sb_status try_layouts(const sb_capture *cap, const sb_contract *base, bool rewrites, sb_explanation *e) {
+  sb_status status = SB_OK;
+  int fewest = 99;
+  for (int i = 0; i < sb_layout_count() && status == SB_OK; i++) {
+    sb_layout l;
+    sb_capture plain;
+    sb_layout_at(i, &l);
+    if (l.id_count > fewest || (rewrites && l.id_count > 1)) break;
+    if (!sb_layout_undo(cap, &l, &plain)) continue;
+    sb_search s;
+    status = sb_search_begin(&s, &plain, base);
+    if (status == SB_OK && !rewrites && s.first_full == 0 && sb_search_reproduces(&s, s.base, true)) {
+      sb_explained_set set = {0};
+      put_layout(&l, &set);
+      add(e, &set);
+      fewest = l.id_count;
+    } else if (status == SB_OK && rewrites && sb_layout_plausible(cap, &plain, &l)) {
+      sb_search_fit(&s);
+      status = sb_search_singles(&s, NULL, 0);
+      confirm(&s, &l, e);
+    }
+    e->rewrites_tried += s.tried;
+    sb_search_end(&s);
+    sb_layout_free(cap, &plain);
+  }
+  return status;
+}
+
+sb_status sb_explain_capture(const sb_capture *cap, const sb_contract *base, const sb_explain_options *options,
+                             sb_explanation *e) {
+  sb_search s;
+  sb_status status = sb_search_begin(&s, cap, base);
+  bool same = status == SB_OK && s.first_full == 0 && sb_search_reproduces(&s, s.base, true);
+  if (status == SB_OK) status = sb_explain_cases(cap, s.base, same, e);
+  e->verdict = same ? SB_SAME : SB_UNEXPLAINED;
+  if (status == SB_OK && !same) status = try_layouts(cap, base, false, e);
+  if (status == SB_OK && !same) {
+    sb_search_fit(&s);
+    if (e->set_count == 0) status = sb_search_singles(&s, NULL, 0);
+    confirm(&s, NULL, e);
+    bool sets = options && options->any_size;
+    if (status == SB_OK && e->set_count == 0 && sets) {
+      status = sb_search_sets(&s, options->most ? options->most : 4, NULL, 0);
+      confirm(&s, NULL, e);
+    } else if (status == SB_OK && e->set_count == 0) {
+      status = try_layouts(cap, base, true, e);
+      if (status == SB_OK) status = sb_search_pairs(&s);
+      confirm(&s, NULL, e);
+    }
+  }
+  e->rewrites_tried += s.tried;
+  sb_search_end(&s);
+  if (e->set_count) e->verdict = SB_EXPLAINED;
+  for (int i = 0; i < e->case_count; i++)
+    if (e->cases[i].verdict != SB_SAME) e->cases[i].verdict = e->verdict;
+  return status;
+}
+
+void sb_explanation_free(sb_explanation *e) {
+  if (e) free(e->cases);
+  free(e);
+}
+
+int sb_mechanisms_listed(void) { return sb_mechanism_count() + 4; }
+sb_mechanism_info sb_mechanism_listed(int index) {
+  static const char *const layouts[] = {"nibble-order", "nibble-encoding", "element-interleave", "scale-layout"};
+  if (index >= sb_mechanism_count()) {
+    int k = index - sb_mechanism_count();
+    const sb_layout_info *l = sb_layout_of(layouts[k]);
+    return (sb_mechanism_info){l->id, l->says, l->evidence, l->fix, 68 + k, 1};
+  }
+  const sb_mechanism *m = sb_mechanism_at(index);
+  return (sb_mechanism_info){m->id, m->says, m->evidence, m->fix, m->number, m->alternative_count};
+}

@@ -1,0 +1,119 @@
+/* Parameters read off the capture: every second row proposes, all rows decide.
+ *
+ * A floor shows as the smallest scale; a divisor as the ratio of the contract's scale and the captured one. */
+#include "conformance/contract/values.h"
+#include "conformance/explain/search.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void propose(double *list, int *count, double v) {
+  if (!isfinite(v) || v <= 0 || *count == SB_MAX_FITTED) return;
+  for (int i = 0; i < *count; i++)
+    if (list[i] == v) return;
+  list[(*count)++] = v;
+}
+
+/* The shortest decimals that round to v in the format, and v itself. */
+static void propose_near(double *list, int *count, double v, int format) {
+  char text[40];
+  int found = 0;
+  for (int digits = 1; digits <= 7 && found < 1; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    double d = strtod(text, NULL);
+    if (sb_value_cast(sb_value_cast(d, SB_F32, R_DEFAULT), format, R_DEFAULT) == v) propose(list, count, d), found++;
+  }
+  propose(list, count, v);
+}
+
+/* The simplest number of an interval: a multiple of 1, 1/2, 1/4 ..., else the fewest decimals. */
+static void propose_within(double *list, int *count, double low, double high) {
+  if (!(low <= high) || low <= 0) return;
+  for (double unit = 1; unit >= 1.0 / 16; unit /= 2) {
+    double v = ceil(low / unit) * unit;
+    if (v <= high) {
+      propose(list, count, v);
+      break;
+    }
+  }
+  for (int digits = 1; digits <= 9; digits++) {
+    double unit = pow(10, floor(log10(high)) + 1 - digits), v = ceil(low / unit) * unit;
+    char text[40];
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    v = strtod(text, NULL);
+    if (v >= low && v <= high) {
+      propose(list, count, v);
+      break;
+    }
+  }
+}
+
+static _Thread_local double constants[16];
+static _Thread_local int constant_count;
+
+static void divisors_of(const sb_node *n) {
+  if (n->op == C_DIV && n->arg[1]->constant && constant_count < 16 && n->arg[1]->number > 1)
+    constants[constant_count++] = n->arg[1]->number;
+  for (int i = 0; i < n->nargs; i++) divisors_of(n->arg[i]);
+}
+
+static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, double *low, double *high) {
+  const sb_captured *cap = &c->slot[slot];
+  int line = sb_contract_slot_line(s->base, &s->capture->at, slot);
+  sb_view all;
+  sb_eval eval, whole;
+  if (line < 0 || !cap->values || sb_view_all(c, &all) != SB_OK || sb_contract_check(s->base, &all.env) != SB_OK)
+    return;
+  sb_tensor t = sb_line_tensor(s->base, &all.env, line);
+  int64_t n = sb_tensor_count(&t);
+  if (cap->count != n || cap->rank != 2) return;
+  sb_scratch_reset(s->scratch);
+  sb_view_eval(&all, s->base, false, s->scratch, &eval, &whole);
+  const double *base = sb_eval_line(&eval, line);
+  int source = sb_line_find(s->base, "s") >= 0 && slot == SB_SCALE ? sb_line_find(s->base, "s") : line;
+  int format = s->base->lines[line].expr->fmt;
+  double smallest = SB_INF, added = SB_INF, least = SB_INF;
+  if (!base) return;
+  constant_count = 0;
+  divisors_of(s->base->lines[source].expr);
+  for (int64_t i = 0; i < n; i++) {
+    if (i / t.dims[1] % 2 && n > t.dims[1]) continue; /* the other half confirms */
+    double v = cap->values[i], b = base[i];
+    if (!(v > 0) || !isfinite(v)) continue;
+    if (v < smallest) smallest = v;
+    if (b >= 0 && b < least && v > b) least = b, added = v - b;
+    double eps = sb_cf_is_float(format) ? ldexp(1, format == SB_BF16 ? -7 : format == SB_F16 ? -10 : -22) : 0;
+    bool in_t = s->base->lines[source].expr->fmt == SB_BF16;
+    if (in_t && eps < 0x1p-7) eps = 0x1p-7;
+    if (b > 0x1p-100 && isfinite(b) && constant_count) {
+      double ratio = b / v;
+      if (ratio * (1 - 2 * eps) > *low) *low = ratio * (1 - 2 * eps);
+      if (ratio * (1 + 2 * eps) < *high) *high = ratio * (1 + 2 * eps);
+    }
+  }
+  sb_fitted *f = &s->fitted;
+  if (!isfinite(smallest)) return;
+  propose_near(f->eps, &f->eps_count, smallest, format);
+  if (isfinite(added)) propose_near(f->eps, &f->eps_count, added, format);
+  for (int i = 0; i < constant_count && i < 2; i++) {
+    propose_near(f->eps, &f->eps_count, sb_value_cast(smallest * constants[i], SB_F32, R_DEFAULT), SB_F32);
+    propose_within(f->eps, &f->eps_count, smallest * constants[i] * (1 - 0x1p-24),
+                   smallest * constants[i] * (1 + 0x1p-24));
+    if (isfinite(added))
+      propose_within(f->eps, &f->eps_count, added * constants[i] * (1 - 0x1p-8), added * constants[i] * (1 + 0x1p-8));
+  }
+  if (isfinite(added)) propose_within(f->eps, &f->eps_count, added * (1 - 0x1p-6), added * (1 + 0x1p-6));
+}
+
+void sb_search_fit(sb_search *s) {
+  static const sb_slot slots[] = {SB_SCALE, SB_ROW_SCALE};
+  for (int k = 0; k < 2; k++) {
+    double low = 0, high = SB_INF;
+    for (int i = 0; i < s->capture->count; i++) fit_case(s, &s->capture->cases[i], slots[k], &low, &high);
+    sb_fitted *f = &s->fitted;
+    if (low > 0 && low <= high)
+      for (int i = 0; i < constant_count; i++)
+        propose_within(f->divisor, &f->divisor_count, low * constants[i], high * constants[i]);
+  }
+}

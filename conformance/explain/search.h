@@ -1,0 +1,57 @@
+/* The search for rewrites that reproduce a capture. */
+#ifndef SAMEBITS_EXPLAIN_SEARCH_H
+#define SAMEBITS_EXPLAIN_SEARCH_H
+
+#include "conformance/explain/layout.h"
+#include "conformance/explain/view.h"
+#include "conformance/mechanisms/mechanism.h"
+
+enum { SB_MAX_SET = 5, SB_MAX_SETS = 48 };
+
+/* One rewrite of a set, with the line that it changes. */
+typedef struct sb_change_made {
+  const sb_mechanism *mechanism;
+  const sb_alternative *alternative;
+  char parameter[48];
+  int site, rank;
+  char before[320], after[400];
+} sb_change_made;
+
+typedef struct sb_set {
+  int count;
+  sb_change_made made[SB_MAX_SET];
+  sb_contract *contract; /* rewritten and checked for the first case */
+} sb_set;
+
+typedef struct sb_search {
+  const sb_capture *capture;
+  sb_contract *base;
+  bool tensor_level;
+  int64_t unit;      /* rows that belong together */
+  sb_arena *arena;   /* what lives as long as the search */
+  sb_arena *passing; /* one candidate */
+  sb_scratch *scratch;
+  sb_fitted fitted;
+  int view_count, first_full; /* views: the quickest first, then all rows of every case */
+  sb_view *views;
+  int set_count;
+  sb_set sets[SB_MAX_SETS];
+  int64_t tried;
+} sb_search;
+
+sb_status sb_search_begin(sb_search *search, const sb_capture *capture, const sb_contract *base);
+void sb_search_end(sb_search *search);
+
+/* Whether the contract itself reproduces the capture, by the fast or the exact kernels, on all rows. */
+bool sb_search_reproduces(sb_search *search, sb_contract *contract, bool exact);
+
+/* Every single rewrite, every pair, and sets up to `most` by the most promising first; what reproduces the capture is
+ * added to `sets`. `only`/`count`: restricted to these mechanisms. */
+sb_status sb_search_singles(sb_search *search, const sb_mechanism *const *only, int count);
+sb_status sb_search_pairs(sb_search *search);
+sb_status sb_search_sets(sb_search *search, int most, const sb_mechanism *const *only, int count);
+
+/* Fits parameters on every second row. */
+void sb_search_fit(sb_search *search);
+
+#endif
