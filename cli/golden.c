@@ -1,6 +1,7 @@
 /* samebits golden verify FILE...: captured upstream outputs against an oracle. */
 #include "samebits/golden.h"
 #include "cli/command.h"
+#include "samebits/contract.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -64,7 +65,9 @@ static int verify(int argc, char **argv) {
   int exit_code = sb_parse_options(&argp, argc, argv, &o);
   if (exit_code) return exit_code;
   sb_oracle *oracle = NULL;
-  if (strcmp(o.oracle, "ref") != 0) {
+  if (strcmp(o.oracle, "contract") == 0)
+    oracle = sb_contract_oracle;
+  else if (strcmp(o.oracle, "ref") != 0) {
     fprintf(stderr, "%s: unknown oracle '%s'\n", argv[0], o.oracle);
     return SB_EXIT_USAGE;
   }

@@ -163,3 +163,56 @@ sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
     return sb_fail(SB_UNSUPPORTED, "%s: there is no contract for preserve_zero = false", name);
   return sb_contract_parse(name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
 }
+
+/* Marks the lines that line `i` needs. */
+static void needs(const sb_contract *k, const sb_node *n, bool *marked) {
+  int line = n->op == C_NAME ? sb_line_find(k, n->name) : -1;
+  if (line >= 0 && !marked[line]) {
+    marked[line] = true;
+    needs(k, k->lines[line].expr, marked);
+  }
+  for (int i = 0; i < n->nargs; i++) needs(k, n->arg[i], marked);
+}
+
+/* An operation computes a few lines and takes others as they are given. */
+static void cut(sb_contract *k, const sb_contract_case *c) {
+  bool marked[SB_MAX_LINES] = {false}, given[SB_MAX_LINES] = {false};
+  for (int s = 0; s < SB_SLOTS; s++) {
+    const char *name = k->operation[s] ? k->operation[s] : sb_slot_names[s];
+    bool qparams = s == SB_SCALE || s == SB_ZERO_POINT || s == SB_ROW_SCALE;
+    int line = sb_line_find(k, name);
+    if (line < 0 || strcmp(c->step, "choose_qparams") == 0) continue;
+    given[line] = qparams || (s == SB_CODES && strcmp(c->step, "dequantize") == 0);
+  }
+  for (int i = 0; i < k->line_count; i++)
+    if (given[i]) marked[i] = true; /* stops the walk */
+  bool wanted[SB_MAX_LINES] = {false};
+  for (int s = 0; s < SB_SLOTS; s++) {
+    int line = sb_contract_slot_line(k, c, (sb_slot)s);
+    if (line < 0) continue;
+    wanted[line] = true;
+    needs(k, k->lines[line].expr, marked);
+  }
+  int kept = 0;
+  for (int i = 0; i < k->line_count; i++)
+    if (wanted[i] || (marked[i] && !given[i])) k->lines[kept++] = k->lines[i];
+  k->line_count = kept;
+}
+
+sb_status sb_contract_text(const char *name, char **text) {
+  sb_contract_case c;
+  sb_contract *k;
+  *text = NULL;
+  sb_status status = sb_contract_case_parse(name, SB_F32, 0, &c);
+  if (status == SB_OK) status = sb_contract_load(&c, &k);
+  if (status != SB_OK) return status;
+  if (sb_contract_is_operation(&c)) cut(k, &c);
+  size_t size = sb_contract_print(k, NULL, 0) + 1;
+  *text = malloc(size);
+  if (*text)
+    sb_contract_print(k, *text, size);
+  else
+    status = sb_fail(SB_NO_MEMORY, "%s: no memory", name);
+  sb_contract_free(k);
+  return status;
+}

@@ -1,5 +1,6 @@
 /* From a capture to an explanation: layouts, singles, pairs, and only what the exact evaluation confirms. */
 #include "samebits/explain.h"
+#include "conformance/explain/distinguish.h"
 #include "conformance/explain/explain_parts.h"
 #include "conformance/explain/search.h"
 
@@ -53,12 +54,21 @@ static void add(sb_explanation *e, const sb_explained_set *set) {
 
 /* What the search found and the exact evaluation confirms. */
 static void confirm(sb_search *s, const sb_layout *layout, sb_explanation *e) {
+  sb_contract *answer = NULL;
   for (int i = 0; i < s->set_count; i++) {
     sb_explained_set set = {0};
     if (!sb_search_reproduces(s, s->sets[i].contract, true)) continue;
     if (layout) put_layout(layout, &set);
     put_set(&s->sets[i], &set);
+    int before = e->set_count;
     add(e, &set);
+    /* An input that tells the answer from the first alternative, where both rewrite the same plain contract. */
+    if (e->set_count == 1 && before == 0) answer = s->sets[i].contract;
+    if (e->set_count == 2 && before == 1 && answer) {
+      sb_distinction d;
+      if (sb_distinguish(&s->capture->at, answer, s->sets[i].contract, &s->capture->cases[0].env, 24, &d) == SB_OK)
+        sb_distinction_print(&d, (int)s->capture->at.dtype, e->distinguishing_input, sizeof e->distinguishing_input);
+    }
   }
 }
 

@@ -331,7 +331,7 @@ sb_status sb_search_pairs(sb_search *s) {
 }
 
 /* Sets: at each size the most promising few, by slots that are equal and elements that differ. */
-enum { BEAM = 24 };
+enum { BEAM = 16, SCORED = 6 };
 typedef struct node {
   sb_set set;
   sb_contract *contract;
@@ -348,7 +348,7 @@ typedef struct beam {
 static double score_of(sb_search *s, sb_contract *k, int *mismatch) {
   double total = 0;
   *mismatch = k->line_count;
-  for (int i = 0; i < s->first_full; i++) {
+  for (int i = 0; i < s->first_full && i < SCORED; i++) {
     sb_eval eval, whole;
     const sb_view *v = &s->views[i];
     double weight = 1;

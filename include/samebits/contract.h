@@ -21,6 +21,10 @@ const char *sb_contracts_name(int index);
 /* The text as written; NULL: no such contract. An operation gives the prepare contract that it is a slice of. */
 const char *sb_contracts_text(const char *name);
 
+/* The contract as it runs: what it uses put in its place, operations cut out. To be freed by free(). SB_USAGE: no such
+ * contract; SB_INVALID: a mistake in it. */
+sb_status sb_contract_text(const char *name, char **text);
+
 /* One computation by names, so that recipes which only a contract knows work too. */
 typedef struct sb_contract_case {
   char recipe[64], side[16], step[16], flavor[48], variant[48]; /* affine: side "", step "", variant "" */

@@ -1,0 +1,25 @@
+/* Inputs on which two contracts differ. */
+#ifndef SAMEBITS_EXPLAIN_DISTINGUISH_H
+#define SAMEBITS_EXPLAIN_DISTINGUISH_H
+
+#include "conformance/contract/library.h"
+
+typedef struct sb_distinction {
+  bool found;
+  int64_t cols;
+  double x[256]; /* one row */
+  sb_slot slot;
+  int64_t index;
+  double first, second;
+  int first_format, second_format;
+} sb_distinction;
+
+/* Searches rows of `cols` elements (a multiple of the group): random ones of many sizes, halves of the scale and their
+ * neighbours, special values. The row found is made simpler while it still tells them apart. Deterministic. */
+sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract *b, const sb_env *like, int tries,
+                         sb_distinction *distinction);
+
+/* As one JSON object. */
+void sb_distinction_print(const sb_distinction *distinction, int dtype, char *text, size_t size);
+
+#endif
