@@ -7,6 +7,12 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* For checks in their millions: ck_assert notes its place even where it holds. */
+#define sb_holds(condition, ...)                                                                                       \
+  do {                                                                                                                 \
+    if (!(condition)) ck_abort_msg(__VA_ARGS__);                                                                       \
+  } while (0)
+
 #define sb_ok(call) ck_assert_msg((call) == SB_OK, "%s: %s", #call, sb_message())
 
 static inline int run_suite(Suite *suite) {
