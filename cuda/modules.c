@@ -41,18 +41,40 @@ const char *sb_modules_text(const sb_cuda *cuda, const char *name) {
   return best ? best->text : NULL;
 }
 
+/* What SAMEBITS_PTX/<module>.ptx holds: a kernel under work, or a mutant, in the place of the built one. NULL: there is
+ * none. */
+static char *read_override(const char *module_name) {
+  char path[1024];
+  const char *folder = getenv("SAMEBITS_PTX");
+  if (!folder || strchr(module_name, '/')) return NULL;
+  const int length = snprintf(path, sizeof path, "%s/%s.ptx", folder, module_name);
+  FILE *file = length > 0 && (size_t)length < sizeof path ? fopen(path, "rb") : NULL;
+  if (!file) return NULL;
+  char *text = NULL;
+  size_t size = 0;
+  if (getdelim(&text, &size, 0, file) < 0) {
+    free(text);
+    text = NULL;
+  }
+  fclose(file);
+  return text;
+}
+
 static sb_status load(sb_cuda *cuda, const char *file, const char *text, sb_module **handle) {
   for (int i = 0; i < cuda->module_count; i++) {
     if (strcmp(cuda->modules[i].file, file)) continue;
     *handle = cuda->modules[i].handle;
     return SB_OK;
   }
+  char *override = text ? NULL : read_override(file);
+  if (override) text = override;
   if (!text) text = sb_modules_text(cuda, file);
   if (!text) return sb_fail(SB_DEVICE, "%s: no kernel module '%s' for it", sb_cuda_name(cuda), file);
   module *modules = grown(cuda->modules, cuda->module_count, sizeof *modules);
-  if (!modules) return sb_fail(SB_NO_MEMORY, "out of memory: modules");
-  cuda->modules = modules;
-  const sb_status status = sb_driver_load(cuda->driver, text, strlen(text), handle);
+  if (modules) cuda->modules = modules;
+  const sb_status status = modules ? sb_driver_load(cuda->driver, text, strlen(text), handle)
+                                   : sb_fail(SB_NO_MEMORY, "out of memory: modules");
+  free(override);
   if (status) return sb_fail_in(status, "%s", file);
   module *m = &modules[cuda->module_count++];
   snprintf(m->file, sizeof m->file, "%s", file);
