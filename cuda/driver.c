@@ -84,7 +84,7 @@ static void *open_emulator(char *tried, size_t size) {
   self[n] = 0;
   char *slash = strrchr(self, '/');
   if (slash) *slash = 0;
-  (void)snprintf(tried, size, "%s/emulator/libcuda.so.1", self);
+  if (snprintf(tried, size, "%s/emulator/libcuda.so.1", self) < 0) *tried = 0;
   for (size_t k = 0; k < sizeof beside / sizeof beside[0]; k++) {
     int length = snprintf(path, sizeof path, "%s/%s", self, beside[k]);
     void *library = length > 0 && (size_t)length < sizeof path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
