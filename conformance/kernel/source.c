@@ -106,7 +106,8 @@ sb_status sb_kernel_entry(const char *text, size_t size, const char *part, char 
     bool exact = !strcmp(found, part) || (readable && !strcmp(readable, part));
     bool match = exact || strstr(found, part) || (readable && strstr(readable, part));
     size_t used = strlen(list);
-    if (match) (void)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", readable ? readable : found);
+    if (match)
+      (void)snprintf(list + used, sizeof list - used, "%s%.200s", used ? ", " : "", readable ? readable : found);
     free(readable);
     if (!match) continue;
     if (strlen(found) >= name_size) return sb_fail(SB_USAGE, "entry '%.60s...': the name is too long", found);
