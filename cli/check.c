@@ -1,0 +1,375 @@
+/* samebits check: cases on devices, their verdicts, and what the run is worth. */
+#include "cli/select.h"
+#include "cli/table.h"
+#include "samebits/expect.h"
+#include "samebits/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_DEVICES = 16, MAX_PROBLEMS = 256 };
+
+enum {
+  DEVICE = 0x2000,
+  INPUT,
+  TENSOR,
+  OUTPUT,
+  JSON,
+  REQUIRED,
+  EXPECT,
+  REPEAT,
+  THREADS,
+  FAIL_FAST,
+  MAX_ERRORS,
+  SAVE_FAILURES,
+  LIFT_GATES,
+  TIMEOUT,
+  KERNELS
+};
+
+typedef struct request {
+  sb_selection selection;
+  char *devices;
+  const char *input, *tensors, *output, *required, *expect, *save;
+  bool json, fail_fast;
+  int64_t max_errors;
+  sb_device_options device;
+  sb_check_options check;
+} request;
+
+/* Everything that a run adds up. */
+typedef struct tally {
+  const request *r;
+  const char *program;
+  sb_run_writer *writer;
+  sb_table table;
+  sb_required required;
+  sb_expectations expectations;
+  int64_t statuses[SB_CASE_STATUSES], elements, total, done, bad;
+  char *problems[MAX_PROBLEMS];
+  int problem_count, exit_code;
+  bool progress, stopped;
+  struct timespec start, shown;
+} tally;
+
+static error_t parse(int key, char *word, struct argp_state *state) {
+  request *r = state->input;
+  int64_t number = 0;
+  sb_status status = SB_OK;
+  switch (key) {
+  case ARGP_KEY_INIT:
+    state->child_inputs[0] = &r->selection;
+    return 0;
+  case DEVICE:
+    r->devices = word;
+    return 0;
+  case INPUT:
+    r->input = word;
+    return 0;
+  case TENSOR:
+    r->tensors = word;
+    return 0;
+  case OUTPUT:
+    r->output = word;
+    return 0;
+  case JSON:
+    r->json = true;
+    return 0;
+  case REQUIRED:
+    r->required = word;
+    return 0;
+  case EXPECT:
+    r->expect = word;
+    return 0;
+  case FAIL_FAST:
+    r->fail_fast = true;
+    return 0;
+  case SAVE_FAILURES:
+    r->save = word;
+    return 0;
+  case LIFT_GATES:
+    r->device.lift_gates = true;
+    return 0;
+  case KERNELS:
+    r->device.kernels = word;
+    return 0;
+  case MAX_ERRORS:
+    return sb_argp_error(sb_option_number("max-errors", word, 1, INT64_MAX, &r->max_errors));
+  case REPEAT:
+    status = sb_option_number("repeat", word, 1, 1000000, &number);
+    r->check.repeat = (int)number;
+    return sb_argp_error(status);
+  case THREADS:
+    status = sb_option_number("threads", word, 0, 4096, &number);
+    r->check.threads = r->device.threads = (int)number;
+    return sb_argp_error(status);
+  case TIMEOUT:
+    status = sb_option_number("timeout", word, 1, 86400, &number);
+    r->device.timeout = (double)number;
+    return sb_argp_error(status);
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_option table[] = {
+    {NULL, 0, NULL, 0, "Where and on what:", 2},
+    {"device", DEVICE, "D,...", 0, "devices (default: ref; samebits list devices)", 2},
+    {"input", INPUT, "FILE", 0, "every 2-D floating-point tensor of a safetensors file instead of fills", 2},
+    {"tensor", TENSOR, "GLOB", 0, "of them, those whose name matches", 2},
+    {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels", 2},
+    {"threads", THREADS, "N", 0, "threads of the reference (default: one a core)", 2},
+    {"repeat", REPEAT, "N", 0, "run each case N times: the same bits every time", 2},
+    {"timeout", TIMEOUT, "SECONDS", 0, "a case", 2},
+    {"lift-gates", LIFT_GATES, NULL, 0, "run what upstream's architecture gates refuse", 2},
+    {NULL, 0, NULL, 0, "What comes out:", 3},
+    {"json", JSON, NULL, 0, "the run as JSON lines on standard output", 3},
+    {"output", OUTPUT, "RUN.jsonl", 0, "the run as JSON lines in a file", 3},
+    {"save-failures", SAVE_FAILURES, "DIR", 0, "a file for each case that is not PASS: input, expected, got", 3},
+    {"expect", EXPECT, "FILE", 0, "known divergences (default: ci/expect/DEVICE.txt)", 3},
+    {"required", REQUIRED, "FILE", 0, "cells that must be filled (default: ci/required.txt, for whole selections)", 3},
+    {"fail-fast", FAIL_FAST, NULL, 0, "stop at the first case that is not as expected", 3},
+    {"max-errors", MAX_ERRORS, "N", 0, "stop after N of them", 3},
+    {0}};
+
+static double seconds_since(const struct timespec *then) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+}
+
+static void clear_progress(const tally *t) {
+  if (t->progress) fprintf(stderr, "\r\033[K");
+}
+
+static void show_progress(tally *t) {
+  if (!t->progress || (t->done < t->total && seconds_since(&t->shown) < 0.1)) return;
+  clock_gettime(CLOCK_MONOTONIC, &t->shown);
+  double elapsed = seconds_since(&t->start), rate = elapsed > 0 ? (double)t->done / elapsed : 0;
+  clear_progress(t);
+  if (t->done < t->total)
+    fprintf(stderr, "%" PRId64 "/%" PRId64 " cases, %" PRId64 " failed, %.0f/s, %.0f s left", t->done, t->total, t->bad,
+            rate, rate > 0 ? (double)(t->total - t->done) / rate : 0);
+}
+
+static void problem(tally *t, const char *text) {
+  if (t->problem_count < MAX_PROBLEMS) t->problems[t->problem_count] = strdup(text);
+  if (t->problem_count < MAX_PROBLEMS && t->problems[t->problem_count]) t->problem_count++;
+  if (!t->r->json) printf("%s\n", text);
+}
+
+static int exit_of_status(sb_case_status status) {
+  static const int codes[SB_CASE_STATUSES] = {
+      [SB_FAIL] = SB_EXIT_DIFFERS,           [SB_XPASS] = SB_EXIT_DIFFERS,
+      [SB_ERROR] = SB_EXIT_INFRASTRUCTURE,   [SB_CRASH] = SB_EXIT_INFRASTRUCTURE,
+      [SB_TIMEOUT] = SB_EXIT_INFRASTRUCTURE, [SB_MISTRUSTED] = SB_EXIT_INCONCLUSIVE,
+      [SB_UNPROVEN] = SB_EXIT_INCONCLUSIVE,  [SB_NOTRUN] = SB_EXIT_INFRASTRUCTURE};
+  return codes[status];
+}
+
+/* One line a case that is not PASS: verdict, why, and how to get the same bits again. */
+static void print_case(const tally *t, const sb_case *c, const sb_result *result, const char *repro) {
+  char text[SB_CASE_TEXT];
+  clear_progress(t);
+  printf("%s %s: %s%s%s\n  %s\n", sb_case_status_names[result->status], sb_case_print(c, text), result->mechanisms,
+         *result->mechanisms ? ": " : "", result->reason, repro);
+}
+
+static sb_status run_case(tally *t, sb_device *device, const sb_case *c) {
+  char text[SB_CASE_TEXT], repro[SB_REPRO_TEXT];
+  sb_result result;
+  sb_status status = sb_check(device, c, &t->r->check, &result);
+  sb_case_print(c, text);
+  if (status) return sb_fail_in(status, "%s", text);
+  sb_expect(&t->expectations, text, &result);
+  t->statuses[result.status]++;
+  t->exit_code = sb_exit_join(t->exit_code, exit_of_status(result.status));
+  if (result.status == SB_PASS || result.status == SB_EXPECTED) {
+    t->elements += result.elements;
+    sb_required_fill(&t->required, &c->spec, device->name, result.elements);
+  } else
+    t->bad++;
+  sb_repro(c, t->r->input, repro);
+  if (result.status != SB_PASS && !t->r->json) print_case(t, c, &result, repro);
+  if (result.status != SB_PASS && t->r->save) status = sb_save_failure(t->r->save, c, &result, device);
+  if (!status) status = sb_run_write_case(t->writer, c, &result, repro);
+  if (!status) status = sb_table_add(&t->table, c, &result);
+  bool unexpected = exit_of_status(result.status) != SB_EXIT_OK;
+  if (unexpected && (t->r->fail_fast || (t->r->max_errors && t->bad >= t->r->max_errors))) t->stopped = true;
+  sb_result_free(&result);
+  t->done++;
+  show_progress(t);
+  return status;
+}
+
+static bool in_list(const char *list, const char *word) {
+  if (!list) return true;
+  for (size_t length = strlen(word); *list;) {
+    size_t item = strcspn(list, ",");
+    if (item == length && strncmp(list, word, length) == 0) return true;
+    list += item + (list[item] == ',');
+  }
+  return false;
+}
+
+/* Cells that the selection covers and that were not filled. */
+static void check_required(tally *t, const char *device) {
+  const sb_selection *s = &t->r->selection;
+  for (int i = 0; i < t->required.count; i++) {
+    const sb_required_cell *cell = &t->required.cells[i];
+    char text[512];
+    if (strcmp(cell->device, device) != 0 || cell->filled >= cell->least || !in_list(s->recipes, cell->recipe) ||
+        !in_list(s->sides, cell->side) || !in_list(s->steps, cell->step) || !in_list(s->flavors, cell->flavor) ||
+        !in_list(s->dtypes, cell->dtype))
+      continue;
+    snprintf(text, sizeof text,
+             "REQUIRED %s/%s/%s@%s/%s on %s: %" PRId64 " of %" PRId64 " elements are PASS or EXPECTED (%s)",
+             cell->recipe, cell->side, cell->step, cell->flavor, cell->dtype, device, cell->filled, cell->least,
+             t->required.path);
+    problem(t, text);
+    t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
+  }
+}
+
+static void check_outdated(tally *t) {
+  for (int i = 0; i < t->expectations.count && !t->stopped; i++) {
+    const sb_expectation *row = &t->expectations.rows[i];
+    char text[768];
+    if (!sb_expectation_outdated(row)) continue;
+    snprintf(text, sizeof text, "XPASS %s: all of its %" PRId64 " cases are exact (%s line %d)", row->glob,
+             row->matched, t->expectations.path, row->line);
+    problem(t, text);
+    t->statuses[SB_XPASS]++;
+    t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
+  }
+}
+
+static sb_status run_device(tally *t, const char *name) {
+  sb_device *device = NULL;
+  sb_case_list list = {0};
+  sb_status status = sb_device_open(name, &t->r->device, &device);
+  if (!status) status = sb_select(&t->r->selection, device, &list);
+  if (!status) status = sb_expectations_load(t->r->expect, name, &t->expectations);
+  if (!status) status = sb_run_write_header(t->writer, device);
+  t->total += list.count;
+  for (int i = 0; i < list.count && !status && !t->stopped; i++) {
+    const char *wanted = *list.cases[i].device ? list.cases[i].device : "ref";
+    if (strcmp(wanted, name) == 0)
+      status = run_case(t, device, &list.cases[i]);
+    else
+      status =
+          sb_fail(SB_USAGE, "a case is for the device %s, the run is on %s: give --device %s", wanted, name, wanted);
+  }
+  clear_progress(t);
+  if (!status && !t->stopped) {
+    check_required(t, name);
+    check_outdated(t);
+  }
+  sb_expectations_free(&t->expectations);
+  sb_case_list_free(&list);
+  sb_device_close(device);
+  return status;
+}
+
+static void print_summary(const tally *t) {
+  sb_table_print(&t->table);
+  printf("\n%" PRId64 " cases, %" PRId64 " elements:", t->done, t->elements);
+  for (int i = 0, first = 1; i < SB_CASE_STATUSES; i++) {
+    if (!t->statuses[i]) continue;
+    printf("%s %" PRId64 " %s", first ? "" : ",", t->statuses[i], sb_case_status_names[i]);
+    first = 0;
+  }
+  if (t->stopped) printf(" (stopped early)");
+  if (t->statuses[SB_EXPECTED]) printf("\nexpected divergences and their mechanisms: ci/expect/ref.txt");
+  putchar('\n');
+}
+
+static sb_status finish(tally *t) {
+  bool nothing = t->statuses[SB_PASS] + t->statuses[SB_EXPECTED] == 0;
+  if (nothing) t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_INFRASTRUCTURE);
+  if (!t->r->json) print_summary(t);
+  if (nothing && t->exit_code == SB_EXIT_INFRASTRUCTURE) {
+    fflush(stdout);
+    fprintf(stderr, "%s: nothing passed: no case gave bits to compare\n", t->program);
+  }
+  sb_status status =
+      sb_run_write_summary(t->writer, t->statuses, t->exit_code, (const char *const *)t->problems, t->problem_count);
+  return status;
+}
+
+/* Whether the selection is whole, so that the required cells are expected to be filled. */
+static bool whole(const request *r) {
+  const sb_selection *s = &r->selection;
+  return s->pattern_count == 0 && !s->only && !s->shards && !s->name && !r->input && !s->shapes && !s->groups &&
+         !s->fills && !s->seeds;
+}
+
+/* The devices: --device, or the one that a case string names, or ref. A worker's command may hold commas. */
+static int split_devices(const request *r, char *names[MAX_DEVICES]) {
+  static char from_case[64];
+  int count = 0;
+  if (r->devices && strncmp(r->devices, "worker:", 7) == 0) return names[0] = r->devices, 1;
+  for (char *word = r->devices ? strtok(r->devices, ",") : NULL; word && count < MAX_DEVICES; word = strtok(NULL, ","))
+    names[count++] = word;
+  for (int i = 0; i < r->selection.pattern_count && count == 0; i++) {
+    sb_case c;
+    if (strpbrk(r->selection.patterns[i], "*[") || sb_case_parse(r->selection.patterns[i], &c) || !*c.device) continue;
+    strcpy(from_case, c.device);
+    names[count++] = from_case;
+  }
+  if (count == 0) names[count++] = "ref";
+  return count;
+}
+
+static sb_status run_all(tally *t, request *r) {
+  char *names[MAX_DEVICES];
+  sb_safetensors *input = NULL;
+  int count = split_devices(r, names);
+  sb_status status = r->input ? sb_safetensors_open(r->input, &input) : SB_OK;
+  r->selection.input = r->check.input = input;
+  r->selection.tensors = r->tensors;
+  if (r->input) {
+    r->selection.side = r->selection.sides;
+    if (r->selection.sides && strcmp(r->selection.sides, "auto") == 0) r->selection.sides = NULL;
+  }
+  if (!status && r->required) status = sb_required_load(r->required, &t->required);
+  if (!status && !r->required && whole(r) && access("ci/required.txt", F_OK) == 0)
+    status = sb_required_load("ci/required.txt", &t->required);
+  if (!status) status = sb_run_writer_open(r->output, r->json, &t->writer);
+  for (int i = 0; i < count && !status && !t->stopped; i++) status = run_device(t, names[i]);
+  clear_progress(t);
+  if (!status) status = finish(t);
+  sb_status closed = sb_run_writer_close(t->writer);
+  sb_safetensors_close(input);
+  return status ? status : closed;
+}
+
+static int run(int argc, char **argv) {
+  static const struct argp_child children[] = {{&sb_select_argp, 0, NULL, 1}, {0}};
+  static const struct argp argp = {
+      table,
+      parse,
+      "[CASE|GLOB...]",
+      "Runs cases and compares bits. Exit: 0 all as expected, 1 bits differ, 2 usage, 3 nothing ran or a "
+      "file or device failed, 4 inconclusive.",
+      children,
+      NULL,
+      NULL};
+  request r = {.check.digests = true};
+  int exit_code = sb_parse_options(&argp, argc, argv, &r);
+  if (exit_code) return exit_code;
+  tally t = {.r = &r, .program = argv[0], .progress = isatty(STDERR_FILENO) && !r.json};
+  r.check.keep = r.save != NULL;
+  clock_gettime(CLOCK_MONOTONIC, &t.start);
+  sb_status status = run_all(&t, &r);
+  exit_code = status ? sb_report(argv[0], status) : t.exit_code;
+  sb_table_free(&t.table);
+  sb_required_free(&t.required);
+  for (int i = 0; i < t.problem_count; i++) free(t.problems[i]);
+  return exit_code;
+}
+
+const sb_command sb_command_check = {"check", "run cases on a device and compare bits", run};

@@ -1,0 +1,68 @@
+/* Cells that a run must fill: a case that was left out, skipped or refused cannot pass unnoticed. */
+#include "conformance/text.h"
+#include "samebits/expect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { RECIPE, SIDE, STEP, FLAVOR, DTYPE, DEVICE, ELEMENTS, COLUMNS };
+
+static sb_status parse_cell(sb_required *required, char *words[COLUMNS], int line) {
+  char *end;
+  errno = 0;
+  long long least = strtoll(words[ELEMENTS], &end, 10);
+  if (errno || *end || least < 1)
+    return sb_fail(SB_FILE, "%s: line %d: '%.40s' is no number of elements", required->path, line, words[ELEMENTS]);
+  sb_required_cell *cells = reallocarray(required->cells, (size_t)required->count + 1, sizeof *cells);
+  if (!cells) return sb_fail(SB_NO_MEMORY, "%s: no memory", required->path);
+  required->cells = cells;
+  sb_required_cell *cell = &cells[required->count++];
+  *cell = (sb_required_cell){.least = least};
+  char **to[] = {&cell->recipe, &cell->side, &cell->step, &cell->flavor, &cell->dtype, &cell->device};
+  for (int i = 0; i < ELEMENTS; i++)
+    if (!(*to[i] = strdup(words[i]))) return sb_fail(SB_NO_MEMORY, "%s: no memory", required->path);
+  return SB_OK;
+}
+
+sb_status sb_required_load(const char *path, sb_required *required) {
+  char *text, *words[COLUMNS];
+  *required = (sb_required){0};
+  sb_status status = sb_read_text(path, &text);
+  if (status) return status;
+  char *at = text;
+  required->path = strdup(path);
+  if (!required->path) status = sb_fail(SB_NO_MEMORY, "%s: no memory", path);
+  for (int count, line = 1; !status && (count = sb_next_words(&at, words, COLUMNS)) >= 0; line++) {
+    if (count == 0) continue;
+    if (count != COLUMNS)
+      status = sb_fail(SB_FILE, "%s: line %d is not 'RECIPE SIDE STEP FLAVOR DTYPE DEVICE ELEMENTS'", path, line);
+    else
+      status = parse_cell(required, words, line);
+  }
+  free(text);
+  if (status) sb_required_free(required);
+  return status;
+}
+
+void sb_required_free(sb_required *required) {
+  for (int i = 0; i < required->count; i++) {
+    sb_required_cell *cell = &required->cells[i];
+    char *words[] = {cell->recipe, cell->side, cell->step, cell->flavor, cell->dtype, cell->device};
+    for (int w = 0; w < ELEMENTS; w++) free(words[w]);
+  }
+  free(required->cells);
+  free(required->path);
+  *required = (sb_required){0};
+}
+
+void sb_required_fill(sb_required *required, const sb_spec *spec, const char *device, int64_t elements) {
+  if (*spec->path->variant) return;
+  for (int i = 0; i < required->count; i++) {
+    sb_required_cell *cell = &required->cells[i];
+    if (strcmp(cell->recipe, spec->recipe->name) == 0 && strcmp(cell->side, sb_side_names[spec->path->side]) == 0 &&
+        strcmp(cell->step, sb_step_names[spec->step]) == 0 &&
+        strcmp(cell->flavor, sb_flavor_names[spec->path->flavor]) == 0 &&
+        strcmp(cell->dtype, sb_format_of(spec->dtype)->name) == 0 && strcmp(cell->device, device) == 0)
+      cell->filled += elements;
+  }
+}

@@ -1,0 +1,145 @@
+/* Writing a run. */
+#include "samebits/run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+struct sb_run_writer {
+  char *path;
+  FILE *file, *echo; /* either may be NULL */
+};
+
+sb_status sb_run_writer_open(const char *path, bool echo, sb_run_writer **writer) {
+  bool standard = path && strcmp(path, "-") == 0;
+  *writer = calloc(1, sizeof **writer);
+  if (*writer) (*writer)->path = strdup(path && !standard ? path : "standard output");
+  if (!*writer || !(*writer)->path) {
+    free(*writer);
+    *writer = NULL;
+    return sb_fail(SB_NO_MEMORY, "no memory for the run");
+  }
+  if (path && !standard) (*writer)->file = fopen(path, "w");
+  if (path && !standard && !(*writer)->file) {
+    sb_status status = sb_fail(SB_FILE, "%s: cannot write: %s", path, strerror(errno));
+    free((*writer)->path);
+    free(*writer);
+    *writer = NULL;
+    return status;
+  }
+  (*writer)->echo = echo || standard ? stdout : NULL;
+  return SB_OK;
+}
+
+sb_status sb_run_writer_close(sb_run_writer *writer) {
+  if (!writer) return SB_OK;
+  sb_status status = SB_OK;
+  if (writer->file && fclose(writer->file) != 0)
+    status = sb_fail(SB_FILE, "%s: cannot write: %s", writer->path, strerror(errno));
+  free(writer->path);
+  free(writer);
+  return status;
+}
+
+/* Writes one line and frees the object. */
+static sb_status write_line(sb_run_writer *writer, json_t *line) {
+  char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+  sb_status status =
+      text ? SB_OK : sb_fail(SB_NO_MEMORY, "%s: no memory for a line (or it is not UTF-8)", writer->path);
+  FILE *files[] = {writer->file, writer->echo};
+  for (int i = 0; i < 2 && !status; i++)
+    if (files[i] && (fprintf(files[i], "%s\n", text) < 0 || fflush(files[i]) != 0))
+      status = sb_fail(SB_FILE, "%s: cannot write: %s", i ? "standard output" : writer->path, strerror(errno));
+  free(text);
+  json_decref(line);
+  return status;
+}
+
+static void say(void *context, const char *key, const char *value) {
+  json_object_set_new(context, key, json_string(value));
+}
+
+sb_status sb_run_write_header(sb_run_writer *writer, const sb_device *device) {
+  char host[256] = "", date[32];
+  time_t now = time(NULL);
+  struct tm utc;
+  gethostname(host, sizeof host - 1);
+  strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+  json_t *line = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "type", "run", "device", device->name, "samebits",
+                           SAMEBITS_VERSION, "git", SAMEBITS_GIT, "host", host, "time", date);
+  json_t *record = json_object();
+  device->family->describe(device, say, record);
+  json_object_set_new(line, "record", record);
+  return write_line(writer, line);
+}
+
+static json_t *words(const char *list) {
+  json_t *array = json_array();
+  while (*list) {
+    size_t length = strcspn(list, ",");
+    json_array_append_new(array, json_stringn(list, length));
+    list += length + (list[length] == ',');
+  }
+  return array;
+}
+
+sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_result *result, const char *repro) {
+  char text[SB_CASE_TEXT], name[64];
+  json_t *different = json_object(), *digests = json_object();
+  for (int slot = 0; slot < SB_SLOTS; slot++) {
+    if (result->compared[slot])
+      json_object_set_new(different, sb_slot_names[slot], json_integer(result->different[slot]));
+    if (*result->digests[slot]) json_object_set_new(digests, sb_slot_names[slot], json_string(result->digests[slot]));
+    snprintf(name, sizeof name, "prepare.%s", sb_slot_names[slot]);
+    if (*result->prepare_digests[slot]) json_object_set_new(digests, name, json_string(result->prepare_digests[slot]));
+  }
+  json_t *line = json_pack("{s:s,s:s,s:s,s:o,s:s,s:I,s:o,s:o,s:s,s:f}", "type", "case", "case", sb_case_print(c, text),
+                           "status", sb_case_status_names[result->status], "mechanisms", words(result->mechanisms),
+                           "reason", result->reason, "elements", (json_int_t)result->elements, "different", different,
+                           "digests", digests, "repro", repro, "seconds", result->seconds);
+  if (line && *result->not_compared) json_object_set_new(line, "not_compared", json_string(result->not_compared));
+  return write_line(writer, line);
+}
+
+sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
+                               const char *const *problems, int problem_count) {
+  json_t *counts = json_object(), *list = json_array();
+  int64_t cases = 0;
+  for (int i = 0; i < SB_CASE_STATUSES; i++) {
+    if (statuses[i]) json_object_set_new(counts, sb_case_status_names[i], json_integer(statuses[i]));
+    if (i != SB_XPASS) cases += statuses[i]; /* XPASS counts rows of the expectations */
+  }
+  for (int i = 0; i < problem_count; i++) json_array_append_new(list, json_string(problems[i]));
+  return write_line(writer, json_pack("{s:s,s:I,s:o,s:i,s:o}", "type", "summary", "cases", (json_int_t)cases,
+                                      "statuses", counts, "exit", exit_code, "problems", list));
+}
+
+/* Appends `word` quoted for a POSIX shell. */
+static void quote(char text[SB_REPRO_TEXT], const char *word) {
+  size_t at = strlen(text);
+  text[at++] = '\'';
+  for (; *word && at + 8 < SB_REPRO_TEXT; word++) {
+    if (*word == '\'') {
+      memcpy(text + at, "'\\''", 4);
+      at += 4;
+    } else
+      text[at++] = *word;
+  }
+  text[at++] = '\'';
+  text[at] = 0;
+}
+
+const char *sb_repro(const sb_case *c, const char *input, char text[SB_REPRO_TEXT]) {
+  char name[SB_CASE_TEXT];
+  strcpy(text, "samebits check ");
+  quote(text, sb_case_print(c, name));
+  if (!c->fill && input) {
+    strcat(text, " --input ");
+    quote(text, input);
+  }
+  return text;
+}

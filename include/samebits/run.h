@@ -1,0 +1,28 @@
+/* A run on disk: JSON lines, each flushed as it ends. */
+#ifndef SAMEBITS_RUN_H
+#define SAMEBITS_RUN_H
+
+#include "samebits/check.h"
+
+typedef struct sb_run_writer sb_run_writer;
+
+/* Writes to `path` ("-": standard output; NULL: nowhere) and, where `echo`, to standard output too. SB_FILE. */
+sb_status sb_run_writer_open(const char *path, bool echo, sb_run_writer **writer);
+sb_status sb_run_writer_close(sb_run_writer *writer); /* NULL is allowed */
+
+/* {"type":"run", device record, version, git, host, time} */
+sb_status sb_run_write_header(sb_run_writer *writer, const sb_device *device);
+
+/* {"type":"case","case","status","mechanisms","reason","elements","different","digests","repro","seconds"} */
+sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_result *result, const char *repro);
+
+/* {"type":"summary","cases","statuses","exit"}; `problems`: what made the run fail beside its cases (rows and cells),
+ * may be NULL. */
+sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
+                               const char *const *problems, int problem_count);
+
+/* The shell line that re-creates the case's bits. `input` NULL: no file. */
+enum { SB_REPRO_TEXT = 1200 };
+const char *sb_repro(const sb_case *c, const char *input, char text[SB_REPRO_TEXT]);
+
+#endif

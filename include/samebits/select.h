@@ -1,0 +1,52 @@
+/* Selections: options and patterns to a list of cases. */
+#ifndef SAMEBITS_SELECT_H
+#define SAMEBITS_SELECT_H
+
+#include "samebits/device.h"
+#include "samebits/safetensors.h"
+
+/* Comma lists as on the command line; NULL is the default of the tier. */
+typedef struct sb_selection {
+  const char *recipes, *sides, *steps, *flavors, *dtypes, *shapes, *groups,
+      *fills;                  /* flavors: FLAVOR or FLAVOR+VARIANT */
+  const char *seeds;           /* numbers and ranges: "1,5..9" */
+  const char *tier;            /* smoke (default), full */
+  const char *name;            /* a named set instead of everything above: fake_quantize_per_token_vs_convert, ... */
+  const char *const *patterns; /* canonical case strings, and globs that filter the selection */
+  int pattern_count;
+  const sb_safetensors *input; /* fill `file`: its tensors instead of shapes, fills and seeds */
+  const char *tensors;         /* glob of their names, NULL: all */
+  const char *side;            /* of the tensors: auto (default), activation, weight */
+  const char *only;            /* --only-failed: a run's JSONL; its cases that were neither PASS nor EXPECTED */
+  int shard, shards;           /* keep cases of shard 1..shards, by hash of the text; 0: all */
+  bool shuffle;
+  uint64_t shuffle_seed;
+} sb_selection;
+
+typedef struct sb_case_list {
+  int count, room;
+  sb_case *cases;
+} sb_case_list;
+
+/* Cases for a device (its default flavors; `device`'s name goes into each case unless it is `ref`). Combinations that a
+ * flavor does not define make no case; a named recipe, side, step, flavor or dtype that no case has is SB_USAGE, as is
+ * an empty list. */
+sb_status sb_select(const sb_selection *selection, const sb_device *device, sb_case_list *list);
+
+/* Adds one case. */
+sb_status sb_case_list_add(sb_case_list *list, const sb_case *c);
+void sb_case_list_free(sb_case_list *list);
+
+/* The named sets, for `samebits list`. */
+typedef struct sb_named_set {
+  const char *name, *what;
+  const char *recipe, *side, *flavors, *dtypes, *shape, *fill;
+  uint64_t first_seed, last_seed;
+} sb_named_set;
+extern const sb_named_set sb_named_sets[];
+extern const int sb_named_set_count;
+
+/* auto: a name with a dot-separated part `weight` is a weight, every other an activation. */
+sb_side sb_side_of_tensor(const char *name);
+
+#endif
