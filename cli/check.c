@@ -220,16 +220,12 @@ static void check_required(tally *t, const char *device) {
   const sb_selection *s = &t->r->selection;
   for (int i = 0; i < t->required.count; i++) {
     const sb_required_cell *cell = &t->required.cells[i];
-    char text[512];
+    char text[SB_CELL_TEXT];
     if (strcmp(cell->device, device) != 0 || cell->filled >= cell->least || !in_list(s->recipes, cell->recipe) ||
         !in_list(s->sides, cell->side) || !in_list(s->steps, cell->step) || !in_list(s->flavors, cell->flavor) ||
         !in_list(s->dtypes, cell->dtype))
       continue;
-    snprintf(text, sizeof text,
-             "REQUIRED %s/%s/%s@%s/%s on %s: %" PRId64 " of %" PRId64 " elements are PASS or EXPECTED (%s)",
-             cell->recipe, cell->side, cell->step, cell->flavor, cell->dtype, device, cell->filled, cell->least,
-             t->required.path);
-    problem(t, text);
+    problem(t, sb_required_text(&t->required, i, text));
     t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
   }
 }

@@ -2,6 +2,7 @@
 #include "samebits/golden.h"
 #include "cli/command.h"
 #include "samebits/contract.h"
+#include "samebits/expect.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,7 +13,7 @@ enum { PRINTED = 20 };
 typedef struct options {
   int count;
   char **files;
-  const char *oracle;
+  const char *oracle, *required;
   bool json;
   int64_t printed;
 } options;
@@ -57,6 +58,7 @@ static void print_difference(void *context, const sb_golden *golden, const sb_go
 static int verify(int argc, char **argv) {
   static const struct argp_option table[] = {
       {"oracle", 'o', "ref|contract", 0, "what computes the expected bits (default: ref)", 0},
+      {"required", 'r', "FILE", 0, "cells that must be verified without a difference (as ci/required.txt)", 0},
       {"json", 'j', NULL, 0, "one JSON object a mismatch, then one with the counts", 0},
       {0}};
   static const struct argp argp = {table, parse, "FILE...", "Compares captured outputs, bit for bit, with an oracle.",
@@ -76,18 +78,27 @@ static int verify(int argc, char **argv) {
     return SB_EXIT_USAGE;
   }
   sb_golden_counts counts = {0};
+  sb_required required = {0};
+  if (o.required && sb_required_load(o.required, &required)) return sb_report(argv[0], SB_FILE);
   for (int i = 0; i < o.count; i++) {
     sb_golden golden;
+    sb_golden_counts before = counts;
     sb_status status = sb_golden_open(o.files[i], &golden);
     if (!status) {
       status = sb_golden_verify(&golden, oracle, NULL, &counts, print_difference, &o);
+      if (!status && counts.different == before.different)
+        sb_required_fill(&required, &golden.spec, "ref", counts.elements - before.elements);
       sb_golden_close(&golden);
     }
-    if (status) {
-      sb_report(argv[0], status);
-      exit_code = SB_EXIT_INFRASTRUCTURE;
-    }
+    if (status) exit_code = sb_report(argv[0], SB_FILE);
   }
+  for (int i = 0; i < required.count; i++) {
+    char text[SB_CELL_TEXT];
+    if (required.cells[i].filled >= required.cells[i].least) continue;
+    fprintf(stderr, "%s\n", sb_required_text(&required, i, text));
+    exit_code = sb_exit_join(exit_code, SB_EXIT_DIFFERS);
+  }
+  sb_required_free(&required);
   if (o.json)
     printf("{\"files\":%" PRId64 ",\"cases\":%" PRId64 ",\"elements\":%" PRId64 ",\"different\":%" PRId64 "}\n",
            counts.files, counts.cases, counts.elements, counts.different);

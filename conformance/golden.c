@@ -174,14 +174,20 @@ static sb_status resolve(const sb_golden *golden, sb_golden_case *at) {
   return something ? SB_OK : broken(golden, "nothing to compare in case", at->name);
 }
 
-sb_status sb_golden_open(const char *path, sb_golden *golden) {
-  *golden = (sb_golden){0};
-  sb_status status = sb_safetensors_open(path, &golden->file);
-  if (!status) status = parse_spec(golden);
+sb_status sb_golden_adopt(sb_safetensors *file, sb_golden *golden) {
+  *golden = (sb_golden){.file = file};
+  sb_status status = parse_spec(golden);
   if (!status) status = collect(golden);
   for (int i = 0; !status && i < golden->count; i++) status = resolve(golden, &golden->cases[i]);
   if (status) sb_golden_close(golden);
   return status;
+}
+
+sb_status sb_golden_open(const char *path, sb_golden *golden) {
+  sb_safetensors *file;
+  *golden = (sb_golden){0};
+  sb_status status = sb_safetensors_open(path, &file);
+  return status ? status : sb_golden_adopt(file, golden);
 }
 
 void sb_golden_close(sb_golden *golden) {

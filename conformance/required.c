@@ -3,6 +3,7 @@
 #include "samebits/expect.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { RECIPE, SIDE, STEP, FLAVOR, DTYPE, DEVICE, ELEMENTS, COLUMNS };
@@ -65,4 +66,12 @@ void sb_required_fill(sb_required *required, const sb_spec *spec, const char *de
         strcmp(cell->dtype, sb_format_of(spec->dtype)->name) == 0 && strcmp(cell->device, device) == 0)
       cell->filled += elements;
   }
+}
+
+const char *sb_required_text(const sb_required *required, int index, char text[SB_CELL_TEXT]) {
+  const sb_required_cell *cell = &required->cells[index];
+  snprintf(text, SB_CELL_TEXT, "REQUIRED %s/%s/%s@%s/%s on %s: %lld of %lld elements are PASS or EXPECTED (%s)",
+           cell->recipe, cell->side, cell->step, cell->flavor, cell->dtype, cell->device, (long long)cell->filled,
+           (long long)cell->least, required->path);
+  return text;
 }

@@ -293,6 +293,22 @@ static sb_status check_used(const walk *w) {
   return SB_OK;
 }
 
+/* A file of which nothing can be taken: the first tensor that was meant says why. */
+static sb_status no_input(const sb_selection *s) {
+  const char *path = sb_safetensors_path(s->input);
+  for (int i = 0; i < sb_safetensors_count(s->input); i++) {
+    const sb_tensor *tensor = sb_safetensors_at(s->input, i);
+    const char *name = sb_safetensors_name(s->input, i);
+    if (s->tensors && !sb_case_matches(s->tensors, name)) continue;
+    if (tensor->rank == 2 && sb_format_of(tensor->format)->is_float)
+      return SB_OK; /* the rest of the selection left it out */
+    return sb_fail(SB_INVALID, "%s: no floating-point tensor of rank 2; %.200s is %s of rank %d", path, name,
+                   sb_format_of(tensor->format)->name, tensor->rank);
+  }
+  return sb_fail(SB_INVALID, "%s: no tensor%s%.200s", path, s->tensors ? " matches " : "",
+                 s->tensors ? s->tensors : "");
+}
+
 static sb_status select_product(const sb_selection *selection, const sb_device *device, sb_case_list *list) {
   walk w = {.selection = selection, .device = device, .list = list};
   const char *tier = selection->tier ? selection->tier : "smoke";
@@ -307,6 +323,7 @@ static sb_status select_product(const sb_selection *selection, const sb_device *
     for (int p = 0; p < recipe->path_count && !status; p++)
       if (takes_path(&w, &recipe->paths[p], NULL)) status = add_path(&w, recipe, &recipe->paths[p]);
   }
+  if (!status && selection->input && list->count == 0) status = no_input(selection);
   return status || selection->shards ? status : check_used(&w);
 }
 

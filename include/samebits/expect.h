@@ -49,4 +49,9 @@ void sb_required_free(sb_required *required);
 /* Counts elements that are PASS or EXPECTED towards the cell of a spec. */
 void sb_required_fill(sb_required *required, const sb_spec *spec, const char *device, int64_t elements);
 
+/* What is wrong with a cell, in one line: "REQUIRED recipe/side/step@flavor/dtype on device: 0 of 20000 elements ...".
+ */
+enum { SB_CELL_TEXT = 512 };
+const char *sb_required_text(const sb_required *required, int index, char text[SB_CELL_TEXT]);
+
 #endif

@@ -30,6 +30,9 @@ typedef struct sb_golden {
 /* Reads a file and resolves its computation. SB_FILE when it is no golden file, names an unknown recipe, flavor,
  * variant or dtype, holds no case, has a tensor of no case or of a wrong shape, or leaves nothing to compare. */
 sb_status sb_golden_open(const char *path, sb_golden *golden);
+
+/* The same for a file that was read already; it belongs to `golden` then, and is closed on failure. */
+sb_status sb_golden_adopt(sb_safetensors *file, sb_golden *golden);
 void sb_golden_close(sb_golden *golden);
 
 typedef struct sb_golden_counts {
