@@ -283,6 +283,10 @@ static sb_status check_used(const walk *w) {
   const sb_selection *s = w->selection;
   const char *lists[LISTS] = {s->recipes, s->sides, s->steps, s->flavors, s->dtypes};
   static const char *const names[LISTS] = {"recipe", "side", "step", "flavor", "dtype"};
+  char all[512] = "";
+  for (int i = 0; i < LISTS; i++)
+    if (lists[i]) snprintf(all + strlen(all), sizeof all - strlen(all), ", %s %s", names[i], lists[i]);
+  if (w->list->count == 0 && *all) return sb_fail(SB_USAGE, "upstream defines nothing with %s", all + 2);
   for (int i = 0; i < LISTS; i++) {
     char item[SB_CASE_NAME];
     const char *list = lists[i] ? lists[i] : "";

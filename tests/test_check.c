@@ -75,7 +75,7 @@ START_TEST(refusals) {
     sb_result result;
     run_on(ref, texts[i], &result);
     ck_assert_int_eq(result.status, SB_CASE_UNSUPPORTED);
-    ck_assert_int_gt(strlen(result.reason), 10);
+    ck_assert_uint_gt(strlen(result.reason), 10);
     sb_result_free(&result);
   }
 }

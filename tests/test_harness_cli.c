@@ -80,7 +80,7 @@ START_TEST(bad_input) {
       {"check --recipe no-recipe", 2, "no-recipe"},
       {"check --recipe int4-weight-only --side activation", 2, "activation"},
       {"check --flavor torchao-0.10-cpu --recipe int4-weight-only", 2, "int4-weight-only"},
-      {"check --dtype f64", 2, "torch.float64"},
+      {"check --dtype f64", 3, "torch.float64"},
       {"check --dtype i8", 2, "i8"},
       {"check --shape 4", 2, "ROWSxCOLS"},
       {"check --shape -4x4", 2, "ROWSxCOLS"},

@@ -197,6 +197,8 @@ static void midpoints(const builder *b, const sb_tensor *one, const sb_tensor *o
         sb_store(T, b->x->data, at + i, middle);
         int by = (int)(word >> 20) % 4 - 1; /* -1, 0, 1, 2: half of them stay ties */
         if (by == 1 || by == -1) nudge(T, b->x->data, at + i, by);
+        double value = sb_load(T, b->x->data, at + i);
+        if (value < low || value > high) sb_store(T, b->x->data, at + i, 0); /* it would change the scale */
       }
     }
 }
