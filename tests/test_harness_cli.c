@@ -116,6 +116,28 @@ START_TEST(bad_input) {
 }
 END_TEST
 
+/* --help prints every option and is exit 0, for the program and for each command. */
+START_TEST(help) {
+  expect_answer(run("--help"), 0, "golden", "samebits --help");
+  expect_answer(run("check --help"), 0, "--save-failures", "check --help");
+  expect_answer(run("golden verify --help"), 0, "--oracle", "golden verify --help");
+  expect_answer(run("list --help"), 0, "recipes", "list --help");
+  expect_answer(run("--version"), 0, "samebits ", "samebits --version");
+}
+END_TEST
+
+/* Lists name every recipe, flavor, variant, fill and device. */
+START_TEST(lists) {
+  expect_answer(run("list recipes"), 0, "int8-dynamic-act-int4-weight\n", "recipes");
+  expect_answer(run("list flavors"), 0, "torchao-0.18-cuda\n", "flavors");
+  expect_answer(run("list variants"), 0, "@torchao-0.18-cpu+mslk\n", "variants");
+  expect_answer(run("list fills"), 0, "tie ", "fills");
+  expect_answer(run("list devices"), 0, "ref ", "devices");
+  expect_answer(run("list cases 'int4-weight-only/*/both@aligned/f32/*'"), 0,
+                "int4-weight-only/weight/both@aligned/f32/13x384:g128/tie:1\n", "cases");
+}
+END_TEST
+
 /* Tensors that no recipe can take: of rank 1, or integers. By name they are an error of usage; in a file of others they
  * are left out; a file of nothing else has no case. */
 START_TEST(unsuitable_tensors) {
@@ -365,6 +387,8 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, bad_input);
+  tcase_add_test(tests, help);
+  tcase_add_test(tests, lists);
   tcase_add_test(tests, unsuitable_tensors);
   tcase_add_test(tests, golden_verifies);
   tcase_add_test(tests, flipped_bits);

@@ -36,13 +36,35 @@ int sb_report(const char *name, sb_status status) {
 /* argp's own errors are EINVAL; ours is this value, with the text in sb_message(). */
 error_t sb_argp_error(sb_status status) { return status ? ECANCELED : 0; }
 
+/* Around a command's parser: passes its input on, and notes the word at which argp gave up. */
+typedef struct outer {
+  void *input;
+  const char *word;
+} outer;
+
+static error_t note_error(int key, char *word, struct argp_state *state) {
+  outer *o = state->input;
+  (void)word;
+  if (key == ARGP_KEY_INIT) state->child_inputs[0] = o->input;
+  if (key == ARGP_KEY_ERROR && state->next > 0 && state->next <= state->argc)
+    o->word = state->argv[state->next > 1 || state->argc < 2 ? state->next - 1 : 1];
+  return key == ARGP_KEY_INIT ? 0 : ARGP_ERR_UNKNOWN;
+}
+
 int sb_parse_options(const struct argp *argp, int argc, char **argv, void *input) {
-  int at = 0;
-  error_t error = argp_parse(argp, argc, argv, ARGP_NO_ERRS, &at, input);
+  struct argp inner = *argp;
+  const struct argp_child children[] = {{&inner, 0, NULL, 0}, {0}};
+  const struct argp wrapped = {NULL, note_error, argp->args_doc, argp->doc, children, NULL, NULL};
+  outer o = {.input = input, .word = argc > 1 ? argv[argc - 1] : ""};
+  unsigned flags = ARGP_NO_ERRS; /* which silences help too */
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--usage") == 0) flags = 0;
+  argp_err_exit_status = SB_EXIT_USAGE;
+  inner.args_doc = inner.doc = NULL;
+  error_t error = argp_parse(&wrapped, argc, argv, flags, NULL, &o);
   if (error == 0) return SB_EXIT_OK;
   if (error == ECANCELED) return sb_report(argv[0], SB_USAGE);
-  const char *word = at > 0 && at <= argc ? argv[at - 1] : "";
-  fprintf(stderr, "%s: bad or incomplete option or argument: '%s' (see %s --help)\n", argv[0], word, argv[0]);
+  fprintf(stderr, "%s: bad or incomplete option or argument: '%s' (see %s --help)\n", argv[0], o.word, argv[0]);
   return SB_EXIT_USAGE;
 }
 
