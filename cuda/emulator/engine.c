@@ -199,6 +199,7 @@ static void block_begin(Block *b, u64 index) {
     size_t cells = (size_t)(l->shared_bytes >> l->fn->shared_shift) + 64;
     memset(b->shared_write, 0, cells * sizeof *b->shared_write);
     memset(b->shared_read, 0, cells * sizeof *b->shared_read);
+    memset(b->shared_atomic, 0, cells);
   }
   for (u32 k = 0; k < b->warp_count; k++) {
     Warp *w = &b->warps[k];
@@ -279,8 +280,8 @@ static void block_free(Block *b) {
       }
       free(w->local), free(w->local_init);
     }
-  free(b->warps), free(b->shared), free(b->shared_write), free(b->shared_read), free(b->diff_warp),
-      free(b->diff_thread);
+  free(b->warps), free(b->shared), free(b->shared_write), free(b->shared_read), free(b->shared_atomic),
+      free(b->diff_warp), free(b->diff_thread);
 }
 
 static bool block_init(Block *b, Launch *l) {
@@ -298,7 +299,8 @@ static bool block_init(Block *b, Launch *l) {
     size_t cells = (size_t)(l->shared_bytes >> fn->shared_shift) + 64;
     b->shared_write = calloc(cells, sizeof *b->shared_write);
     b->shared_read = calloc(cells, sizeof *b->shared_read);
-    if (!b->shared_write || !b->shared_read) return false;
+    b->shared_atomic = calloc(cells, 1);
+    if (!b->shared_write || !b->shared_read || !b->shared_atomic) return false;
   }
   if (l->counting) {
     size_t total = fn->module->code_total + 1;

@@ -34,6 +34,7 @@ static bool row_ok(Warp *w, u32 cell, u32 per_lane, bool write) {
   for (u32 k = 0; k < per_lane; k++) {
     if (write) {
       LANE_LOOP { wr[l * per_lane + k] = mine | l; }
+      LANE_LOOP { b->shared_atomic[cell + l * per_lane + k] = 0; }
     } else {
       LANE_LOOP { rd[l * per_lane + k] = tag_read(rd[l * per_lane + k], mine | l, bar); }
     }

@@ -95,6 +95,10 @@ typedef struct {
   Symbol *newest;
   u32 scope;
   u32 file, loc_line;
+  struct {
+    u32 at[3], caller[3];
+  } inlined[64]; /* locations inside inlined functions, and where these were called */
+  u32 inlined_count;
   Fixup *fixups;
   u32 fixup_count, fixup_capacity;
   u32 *labels; /* instruction index of each label, ~0u until defined */

@@ -179,19 +179,38 @@ static void parse_frame_variables(Parser *p) {
   expect_punct(p, ';');
 }
 
+static bool is_cu_file(const Parser *p, u32 file) {
+  const char *name = file < p->module->file_count ? p->module->files[file] : NULL;
+  size_t n = name ? strlen(name) : 0;
+  return n == 0 || (n > 3 && !strcmp(name + n - 3, ".cu"));
+}
 /* .loc file line column [, function_name label [+ n], inlined_at file line column] */
 static void parse_loc(Parser *p) {
-  p->file = (u32)take_int(p);
-  p->loc_line = (u32)take_int(p);
-  (void)take_int(p);
+  u32 at[3], caller[3];
+  bool inlined = false;
+  for (u32 k = 0; k < 3; k++) at[k] = (u32)take_int(p);
   while (accept_punct(p, ',')) {
     char *word = take_word(p);
     if (!strcmp(word, "function_name")) {
       (void)take_word(p);
       if (accept_punct(p, '+')) (void)take_int(p);
-    } else
-      for (int k = 0; k < 3; k++) (void)take_int(p);
+    } else {
+      for (u32 k = 0; k < 3; k++) caller[k] = (u32)take_int(p);
+      inlined = true;
+    }
   }
+  if (inlined) {
+    u32 slot = p->inlined_count++ % 64;
+    memcpy(p->inlined[slot].at, at, sizeof at), memcpy(p->inlined[slot].caller, caller, sizeof caller);
+  }
+  /* A line of a header is of no use: report the line of the .cu file that called it. */
+  for (u32 steps = 0; steps < 16 && !is_cu_file(p, at[0]); steps++) {
+    u32 k = p->inlined_count < 64 ? p->inlined_count : 64;
+    while (k > 0 && memcmp(p->inlined[k - 1].at, at, sizeof at)) k--;
+    if (!k) break;
+    memcpy(at, p->inlined[k - 1].caller, sizeof at);
+  }
+  p->file = at[0], p->loc_line = at[1];
 }
 
 u32 label_index(Parser *p, const char *name) {
@@ -309,7 +328,7 @@ void parse_function(Parser *p, bool is_entry) {
   f->is_entry = is_entry;
   f->param_count = 0, f->param_bytes = 0, f->local_bytes = 0, f->params = NULL;
   p->fn = f;
-  p->fixup_count = 0, p->file = 0, p->loc_line = 0, p->carry = ~0u, p->total_slots = 0;
+  p->fixup_count = 0, p->inlined_count = 0, p->file = 0, p->loc_line = 0, p->carry = ~0u, p->total_slots = 0;
   u32 function_scope = p->scope;
   if (at_punct(p, '(')) parse_params(p, f);
   if (has_ret) {

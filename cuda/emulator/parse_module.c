@@ -59,6 +59,23 @@ static void parse_file(Parser *p) {
   while (accept_punct(p, ',')) (void)take_int(p);
 }
 
+/* nvcc puts its .file lines last, but a line of a header is only known as such by its name: they are read first. */
+static void scan_files(Parser *p) {
+  const char *start = p->p;
+  u32 line = p->line;
+  for (const char *at = start; (at = memmem(at, (size_t)(p->end - at), ".file", 5)); at += 5) {
+    const char *number = at + 5, *quote = number;
+    if (at > start && at[-1] != '\n' && at[-1] != '\t') continue;
+    while (number < p->end && (*number == ' ' || *number == '\t')) number++;
+    while (quote < p->end && *quote != '"' && *quote != '\n') quote++;
+    if (number == p->end || *number < '0' || *number > '9' || quote == p->end || *quote != '"') continue;
+    p->p = number;
+    next_token(p);
+    if (p->token.kind == TOK_INT) parse_file(p);
+  }
+  p->p = start, p->line = line;
+}
+
 static Space space_of(const char *word) {
   return !strcmp(word, ".global")   ? SPACE_GLOBAL
          : !strcmp(word, ".const")  ? SPACE_CONST
@@ -145,6 +162,7 @@ Module *module_parse(const char *text, size_t size, char *message, size_t messag
     module_free(m);
     return NULL;
   }
+  scan_files(p);
   next_token(p);
   parse_directives(p);
   if (!p->module->version_major) parse_fail(p, "not PTX: there is no .version");
