@@ -224,6 +224,8 @@ bool lower_special(Parser *p, Statement *s) {
     lower_sync(p, s);
   else if (!strcmp(op, "atom") || !strcmp(op, "red"))
     lower_atomic(p, s, op[0] == 'a');
+  else if (!strcmp(op, "mma") || !strcmp(op, "ldmatrix"))
+    lower_matrix(p, s);
   else if (!strcmp(op, "cp"))
     lower_cp_async(p, s);
   else if (!strcmp(op, "cvta") || !strcmp(op, "isspacep"))

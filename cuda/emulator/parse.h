@@ -172,6 +172,7 @@ void lower_setp(Parser *p, Statement *s);
 void lower_set(Parser *p, Statement *s);
 void lower_carry(Parser *p, Statement *s);
 bool lower_special(Parser *p, Statement *s);
+void lower_matrix(Parser *p, Statement *s);
 i32 sreg_from_name(const char *name);
 bool sreg_is_wide(u32 sreg);
 MemOp *address_operand(Parser *p, const Statement *s, const Operand *o, Space space);
