@@ -147,7 +147,7 @@ static sb_status chain(const sb_checking *k, sb_tensor slots[SB_SLOTS]) {
 
 static sb_status check_step(sb_checking *k) {
   const sb_spec *spec = &k->c->spec;
-  sb_tensor in[SB_SLOTS] = {0};
+  sb_tensor *in = k->in;
   bool ran = false, reference = strcmp(k->device->name, "ref") == 0;
   sb_status status = chain(k, in);
   if (!status) status = run(k, spec, in, &ran);
@@ -165,7 +165,6 @@ static sb_status check_step(sb_checking *k) {
   }
   if (!status && ran && (spec->step == SB_PREPARE || spec->step == SB_CONVERT))
     status = sb_check_purpose(k, reference ? k->got : k->expected);
-  sb_slots_free(in);
   return status;
 }
 
@@ -187,9 +186,12 @@ static sb_status finish(sb_checking *k, sb_status status) {
   }
   if (keep && !status) {
     result->x = k->x;
+    memcpy(result->in, k->in, sizeof k->in);
     result->kept = true;
-  } else
+  } else {
     sb_tensor_free(&k->x);
+    sb_slots_free(k->in);
+  }
   return status;
 }
 
@@ -222,6 +224,7 @@ sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *
 
 void sb_result_free(sb_result *result) {
   sb_tensor_free(&result->x);
+  sb_slots_free(result->in);
   sb_slots_free(result->expected);
   sb_slots_free(result->got);
 }

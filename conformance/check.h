@@ -9,7 +9,7 @@ typedef struct sb_checking {
   sb_device *device;
   const sb_case *c;
   const sb_check_options *options;
-  sb_tensor x;
+  sb_tensor x, in[SB_SLOTS];                   /* in: of a step by itself; x and what the operations before it gave */
   sb_tensor expected[SB_SLOTS], got[SB_SLOTS]; /* got: guarded */
   bool expected_guarded;
   sb_result *result;

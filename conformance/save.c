@@ -1,4 +1,5 @@
-/* A failed case as a file that another machine can explain. */
+/* A failed case as a file that another machine can explain: a golden file of what was got. Of `both` it holds convert's
+ * tensors under the step prepare: what was got where prepare was expected. */
 #include "samebits/run.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static sb_status put_metadata(sb_safetensors_writer *writer, const sb_case *c, c
   const char *pairs[][2] = {{"samebits.golden", "1"},
                             {"recipe", spec->recipe->name},
                             {"side", sb_side_names[spec->path->side]},
-                            {"step", sb_step_names[spec->step]},
+                            {"step", sb_step_names[spec->step == SB_BOTH ? SB_PREPARE : spec->step]},
                             {"flavor", sb_flavor_names[spec->path->flavor]},
                             {"dtype", sb_format_of(spec->dtype)->name},
                             {"group_size", group},
@@ -53,11 +54,10 @@ sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result 
   if (!status) status = put_metadata(writer, c, result, device);
   if (!status) status = sb_safetensors_put(writer, "case.x", &result->x);
   for (int slot = 0; slot < SB_SLOTS && !status; slot++) {
-    snprintf(name, sizeof name, "case.%s", sb_slot_names[slot]);
+    snprintf(name, sizeof name, "expected.%s", sb_slot_names[slot]);
     if (slot != SB_X && result->expected[slot].data) status = sb_safetensors_put(writer, name, &result->expected[slot]);
-    snprintf(name, sizeof name, "got.%s", sb_slot_names[slot]);
-    if (!status && slot != SB_X && result->got[slot].data)
-      status = sb_safetensors_put(writer, name, &result->got[slot]);
+    snprintf(name, sizeof name, "case.%s", sb_slot_names[slot]);
+    if (!status && slot != SB_X && result->got[slot].data) status = sb_safetensors_put(writer, name, kept);
   }
   if (!status) status = sb_safetensors_write(writer, path);
   sb_safetensors_writer_free(writer);

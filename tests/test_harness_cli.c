@@ -360,6 +360,9 @@ START_TEST(runs_and_expectations) {
   char command[256];
   snprintf(command, sizeof command, "test $(ls %s/saved | wc -l) -eq 1", folder);
   ck_assert_int_eq(system(command), 0);
+  snprintf(command, sizeof command, "mv %s/saved/* %s/saved.safetensors", folder, folder);
+  ck_assert_int_eq(system(command), 0);
+  expect_answer(run("explain %s/saved.safetensors", folder), 1, "scale-stored-narrow", "a saved failure explained");
   a = run("check %s --expect %s/stale.txt", select, folder);
   expect_answer(a, 1, "XPASS */both@aligned/*", "an outdated row");
 }

@@ -26,7 +26,7 @@ typedef struct sb_result {
   char prepare_digests[SB_SLOTS][SB_DIGEST_TEXT]; /* of `both` */
   double seconds;
   bool kept;
-  sb_tensor x, expected[SB_SLOTS], got[SB_SLOTS]; /* where `keep`; allocated by sb_tensor_alloc */
+  sb_tensor x, in[SB_SLOTS], expected[SB_SLOTS], got[SB_SLOTS]; /* where `keep`; allocated by sb_tensor_alloc */
 } sb_result;
 
 /* Makes the input of a case: its fill, or the tensor of the file cast to the dtype. SB_INVALID: a tensor of a wrong
@@ -42,7 +42,8 @@ sb_status sb_case_input(const sb_case *c, const sb_safetensors *file, sb_tensor 
 sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *options, sb_result *result);
 void sb_result_free(sb_result *result);
 
-/* Writes x, expected and got in the format of golden files: <case>.x, <case>.<tensor> and got.<tensor>. */
+/* Writes a golden file of what was got (case.x, case.<tensor>; of `both`: convert's, under the step prepare), with
+ * expected.<tensor> beside and the device record in its metadata. A single operation's other inputs are kept too. */
 sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result *result, const sb_device *device);
 
 #endif
