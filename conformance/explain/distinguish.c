@@ -61,8 +61,8 @@ static void make_row(uint64_t *s, int kind, int T, int64_t cols, double *x) {
   for (int64_t j = 0; j < cols; j++) x[j] = sb_value_cast(sb_value_cast(x[j], SB_F32, R_DEFAULT), T, R_DEFAULT);
 }
 
-static bool differ(const sb_contract_case *at, sb_contract *a, sb_contract *b, sb_env *env, bool exact,
-                   sb_scratch *scratch, sb_distinction *d, int64_t *row) {
+bool sb_contracts_differ(const sb_contract_case *at, sb_contract *a, sb_contract *b, sb_env *env, bool exact,
+                         sb_scratch *scratch, sb_distinction *d, int64_t *row) {
   sb_kernel *kernel = exact ? sb_kernel_exact : sb_kernel_fast;
   if (sb_contract_check(a, env) != SB_OK || sb_contract_check(b, env) != SB_OK) return false;
   sb_scratch_reset(scratch);
@@ -114,7 +114,7 @@ sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract
   env.bindings[0] = (sb_binding){"x", env.T, {1, 1}, x};
   for (int t = 0; scratch && x && t < tries && !d->found; t++) {
     for (int64_t i = 0; i < rows; i++) make_row(&state, (int)(t * rows + i), env.T, cols, x + i * cols);
-    d->found = differ(at, a, b, &env, false, scratch, d, &row);
+    d->found = sb_contracts_differ(at, a, b, &env, false, scratch, d, &row);
   }
   if (d->found) {
     /* Simpler: zeros where they do not matter, and no other rows. The exact evaluation has the last word. */
@@ -125,9 +125,9 @@ sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract
       double old = x[j];
       sb_distinction t = *d;
       x[j] = 0;
-      if (!differ(at, a, b, &env, false, scratch, &t, &row)) x[j] = old;
+      if (!sb_contracts_differ(at, a, b, &env, false, scratch, &t, &row)) x[j] = old;
     }
-    d->found = differ(at, a, b, &env, true, scratch, d, &row);
+    d->found = sb_contracts_differ(at, a, b, &env, true, scratch, d, &row);
     memcpy(d->x, x, sizeof(double) * (size_t)cols);
   }
   free(x);

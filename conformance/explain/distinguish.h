@@ -19,6 +19,10 @@ typedef struct sb_distinction {
 sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract *b, const sb_env *like, int tries,
                          sb_distinction *distinction);
 
+/* Whether two contracts, on the x that `env` binds, give different tensors; the first difference is told. */
+bool sb_contracts_differ(const sb_contract_case *at, sb_contract *a, sb_contract *b, sb_env *env, bool exact,
+                         sb_scratch *scratch, sb_distinction *distinction, int64_t *row);
+
 /* As one JSON object. */
 void sb_distinction_print(const sb_distinction *distinction, int dtype, char *text, size_t size);
 

@@ -1,0 +1,38 @@
+/* Every rewrite of a contract as a wrong implementation: which input kills it. */
+#ifndef SAMEBITS_MUTANTS_H
+#define SAMEBITS_MUTANTS_H
+
+#include "conformance/mechanisms/mechanism.h"
+#include "samebits/contract.h"
+
+enum { SB_MUTANT_FILLS = 16 };
+
+typedef struct sb_mutant_row {
+  const sb_mechanism *mechanism;
+  int forms;          /* rewrites that match a line of the contract */
+  int equivalent;     /* of these: no input of the search tells them from the contract */
+  int survivors;      /* told apart by some input, by no fill */
+  unsigned killed;    /* bit f: fill f kills at least one form */
+  char survivor[160]; /* the first of them */
+} sb_mutant_row;
+
+typedef struct sb_mutant_input {
+  const char *name;
+  const sb_tensor *x;
+} sb_mutant_input;
+
+/* rows[] has sb_mechanism_count() elements; those without a form have forms = 0. `tries`: batches of the search for
+ * what no input killed. */
+sb_status sb_mutants_run(const sb_contract_case *at, const sb_mutant_input *inputs, int count, int tries,
+                         sb_mutant_row *rows);
+
+/* Rows of x, each of them `cols` long, such that every rewrite that some input tells from the contract is told by one
+ * of them. `pool` grows by malloc; `known` rows are in it already. */
+typedef struct sb_directed_pool {
+  int64_t cols;
+  int count;
+  double *x;
+} sb_directed_pool;
+sb_status sb_directed_search(const sb_contract_case *at, int tries, sb_directed_pool *pool);
+
+#endif
