@@ -1,15 +1,19 @@
 /* samebits explain: which mechanism makes tensors differ from a contract. */
 #include "samebits/explain.h"
 #include "cli/command.h"
+#include "samebits/apply.h"
+#include "samebits/device.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct options {
   int count;
   char **words;
+  const char *device;
   bool json;
 } options;
 
@@ -18,6 +22,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   switch (key) {
   case 'j':
     o->json = true;
+    return 0;
+  case 'd':
+    o->device = word;
     return 0;
   case 'c': {
     sb_status status = sb_contracts_add(word);
@@ -122,6 +129,66 @@ static void print_human(const char *label, const sb_explanation *e) {
   if (*e->distinguishing_input) printf("an input that tells the first two apart: %s\n", e->distinguishing_input);
 }
 
+/* Fills x, computes what the step takes by ref/, and the step itself on the device. */
+static sb_status run_case(const sb_case *c, const char *device_name, sb_spec *spec, sb_tensor in[SB_SLOTS],
+                          sb_tensor out[SB_SLOTS]) {
+  sb_device_options device_options = {0};
+  sb_device_reply reply = {0};
+  sb_device *device = NULL;
+  sb_tensor all[SB_SLOTS] = {{0}}, takes[SB_SLOTS];
+  sb_status status = c->fill ? SB_OK : sb_fail(SB_USAGE, "explain takes a file, not a case of the fill `file`");
+  if (!status) status = sb_device_open(*c->device ? c->device : device_name, &device_options, &device);
+  if (!status) {
+    *spec = c->spec;
+    if (spec->step == SB_BOTH) status = sb_spec_step(&c->spec, SB_CONVERT, false, spec);
+  }
+  if (!status) status = sb_spec_tensors(spec, c->rows, c->cols, takes, NULL);
+  all[SB_X] = sb_tensor_2d(spec->dtype, c->rows, c->cols);
+  if (!status) status = sb_tensor_alloc(&all[SB_X]);
+  if (!status) status = c->fill->make(&c->spec, c->seed, &all[SB_X]);
+  static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
+  for (int i = 0; !status && i < 2 && spec->step > before[i] && spec->step >= SB_CHOOSE_QPARAMS; i++) {
+    sb_spec step;
+    status = sb_spec_step(spec, before[i], true, &step);
+    if (!status) status = sb_apply(&step, c->rows, c->cols, all, NULL);
+  }
+  for (int s = 0; s < SB_SLOTS; s++)
+    if (all[s].data && (s == SB_X || (!status && takes[s].rank)))
+      in[s] = all[s];
+    else
+      sb_tensor_free(&all[s]);
+  if (!status) status = sb_device_run(device, spec, c->rows, c->cols, in, out, &reply);
+  if (!status && reply.outcome != SB_PASS)
+    status = sb_fail(SB_DEVICE, "the device gave no bits: %s %s", sb_case_status_names[reply.outcome], reply.reason);
+  sb_device_close(device);
+  return status;
+}
+
+/* A canonical case: the device's bits against the contract; `both`: convert's bits against the contract of prepare. */
+static sb_status explain_case(const options *o, sb_explanation **e) {
+  sb_case c;
+  sb_spec spec, left;
+  sb_contract_case at;
+  sb_tensor in[SB_SLOTS] = {{0}}, out[SB_SLOTS] = {{0}};
+  sb_explain_options how = {0};
+  sb_status status = sb_case_parse(o->words[0], &c);
+  if (!status) status = run_case(&c, o->device ? o->device : "ref", &spec, in, out);
+  if (!status) {
+    left = spec;
+    if (c.spec.step == SB_BOTH) status = sb_spec_step(&c.spec, SB_PREPARE, false, &left);
+    how.any_size = c.spec.step == SB_BOTH;
+    sb_contract_case_of(&left, &at);
+  }
+  if (!status) status = sb_explain_tensors(&at, o->words[0], in, out, &how, e);
+  for (int s = 0; s < SB_SLOTS; s++) {
+    sb_tensor_free(&in[s]);
+    sb_guard_free(&out[s]);
+  }
+  return status;
+}
+
+static bool is_case(const char *word) { return strchr(word, '@') && strchr(word, ':') && access(word, F_OK) != 0; }
+
 static int run(int argc, char **argv) {
   static const struct argp_option table[] = {
       {"json", 'j', NULL, 0, "one JSON object a case", 0},
@@ -129,7 +196,7 @@ static int run(int argc, char **argv) {
       {0}};
   static const struct argp argp = {table,
                                    parse,
-                                   "FILE | LEFT RIGHT",
+                                   "CASE | FILE | LEFT RIGHT",
                                    "Names the mechanism by which captured tensors differ from their contract.",
                                    NULL,
                                    NULL,
@@ -142,8 +209,9 @@ static int run(int argc, char **argv) {
     return SB_EXIT_USAGE;
   }
   sb_explanation *e;
-  sb_status status =
-      o.count == 1 ? sb_explain_file(o.words[0], NULL, &e) : sb_explain_files(o.words[0], o.words[1], NULL, &e);
+  sb_status status = o.count == 2          ? sb_explain_files(o.words[0], o.words[1], NULL, &e)
+                     : is_case(o.words[0]) ? explain_case(&o, &e)
+                                           : sb_explain_file(o.words[0], NULL, &e);
   if (status) return sb_report(argv[0], status);
   for (int i = 0; o.json && i < e->case_count; i++) print_json(e, &e->cases[i]);
   if (!o.json) print_human(o.words[o.count - 1], e);

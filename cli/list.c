@@ -1,5 +1,7 @@
 /* samebits list: what there is. */
 #include "cli/select.h"
+#include "samebits/contract.h"
+#include "samebits/explain.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -115,8 +117,25 @@ static int list_cases(int argc, char **argv) {
   return exit_code;
 }
 
+static int list_contracts(int argc, char **argv) {
+  int exit_code = no_options(argc, argv);
+  for (int i = 0; !exit_code && i < sb_contracts_count(); i++) puts(sb_contracts_name(i));
+  return exit_code;
+}
+
+static int list_mechanisms(int argc, char **argv) {
+  int exit_code = no_options(argc, argv);
+  for (int i = 0; !exit_code && i < sb_mechanisms_listed(); i++) {
+    sb_mechanism_info m = sb_mechanism_listed(i);
+    printf("%-38s %s\n", m.id, m.says);
+  }
+  return exit_code;
+}
+
 static int run(int argc, char **argv) {
   static const sb_subcommand table[] = {
+      {"contracts", "the numerics as text, by name", list_contracts},
+      {"mechanisms", "the causes that explain knows", list_mechanisms},
       {"recipes", "recipes, their sides and group sizes", list_recipes},
       {"flavors", "whose numerics there are, path by path", list_flavors},
       {"variants", "other code paths of the flavors", list_variants},
@@ -127,4 +146,5 @@ static int run(int argc, char **argv) {
   return sb_dispatch("list", table, sizeof table / sizeof *table, argc, argv);
 }
 
-const sb_command sb_command_list = {"list", "recipes, flavors, variants, fills, cases, devices", run};
+const sb_command sb_command_list = {"list", "recipes, flavors, variants, fills, cases, devices, contracts, mechanisms",
+                                    run};
