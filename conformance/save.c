@@ -57,7 +57,8 @@ sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result 
     snprintf(name, sizeof name, "expected.%s", sb_slot_names[slot]);
     if (slot != SB_X && result->expected[slot].data) status = sb_safetensors_put(writer, name, &result->expected[slot]);
     snprintf(name, sizeof name, "case.%s", sb_slot_names[slot]);
-    if (!status && slot != SB_X && result->got[slot].data) status = sb_safetensors_put(writer, name, kept);
+    const sb_tensor *kept = result->got[slot].data ? &result->got[slot] : &result->in[slot];
+    if (!status && slot != SB_X && kept->data) status = sb_safetensors_put(writer, name, kept);
   }
   if (!status) status = sb_safetensors_write(writer, path);
   sb_safetensors_writer_free(writer);
