@@ -206,7 +206,10 @@ sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *
   *result = (sb_result){.status = SB_PASS};
   sb_checking k = {.device = device, .c = c, .options = options, .result = result};
   sb_tensor shapes[SB_SLOTS];
-  sb_status status = sb_spec_tensors(&c->spec, c->rows, c->cols, NULL, shapes); /* upstream's refusals come first */
+  sb_case adapted = *c;
+  sb_status status = device->family->adapt ? device->family->adapt(device, &adapted.spec) : SB_OK;
+  if (!status) k.c = c = &adapted;
+  if (!status) status = sb_spec_tensors(&c->spec, c->rows, c->cols, NULL, shapes); /* upstream's refusals come first */
   if (!status) status = sb_case_input(c, options->input, &k.x);
   if (!status) {
     result->elements = sb_tensor_count(&k.x);

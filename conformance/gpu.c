@@ -62,3 +62,15 @@ void sb_gpu_close(sb_device *device) {
   sb_manifest_free(&gpu->manifest);
   free(gpu);
 }
+
+/* Upstream's MSLK kernel needs sm_90; below, torchao's own quantizer is what converts (variant below-sm90). */
+sb_status sb_gpu_adapt(const sb_device *device, sb_spec *spec) {
+  const gpu_device *gpu = (const gpu_device *)device;
+  if (sb_cuda_sm(gpu->cuda) >= 90 || spec->path->flavor != SB_TORCHAO_0_18_CUDA || *spec->path->variant) return SB_OK;
+  for (int i = 0; i < spec->recipe->path_count; i++) {
+    const sb_path *path = &spec->recipe->paths[i];
+    if (path->side == spec->path->side && path->flavor == spec->path->flavor && !strcmp(path->variant, "below-sm90"))
+      spec->path = path;
+  }
+  return SB_OK;
+}

@@ -12,5 +12,6 @@ sb_status sb_gpu_run(sb_device *device, const sb_spec *spec, const sb_tensor in[
 void sb_gpu_describe(const sb_device *device, void (*say)(void *context, const char *key, const char *value),
                      void *context);
 void sb_gpu_close(sb_device *device);
+sb_status sb_gpu_adapt(const sb_device *device, sb_spec *spec);
 
 #endif

@@ -28,4 +28,5 @@ const sb_device_family sb_device_family_cuda = {.scheme = "cuda",
                                                 .run = sb_gpu_run,
                                                 .describe = sb_gpu_describe,
                                                 .close = sb_gpu_close,
+                                                .adapt = sb_gpu_adapt,
                                                 .default_flavors = 1u << SB_TORCHAO_0_18_CUDA | 1u << SB_ALIGNED};

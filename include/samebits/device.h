@@ -44,6 +44,9 @@ struct sb_device_family {
   void (*describe)(const sb_device *device, void (*say)(void *context, const char *key, const char *value),
                    void *context);
   void (*close)(sb_device *device);
+  /* Puts the path that this device takes in the place of the case's (a GPU below sm_90 has other float8 kernels
+   * upstream); the reference then computes the same. NULL: never. */
+  sb_status (*adapt)(const sb_device *device, sb_spec *spec);
   unsigned default_flavors; /* bits 1u << sb_flavor */
 };
 

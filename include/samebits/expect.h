@@ -20,8 +20,8 @@ typedef struct sb_expectations {
 /* Parses the text of a file. SB_FILE names the line that is no row. */
 sb_status sb_expectations_parse(const char *path, const char *text, sb_expectations *expectations);
 
-/* Reads PATH, or where it is NULL ci/expect/DEVICE.txt, or where that is absent what was built in for the device
- * (nothing, but for ref). */
+/* Reads PATH, or where it is NULL ci/expect/DEVICE.txt, or where that is absent ci/expect/ref.txt as it was built in:
+ * how a flavor's convert differs from its prepare is the same on every device. */
 sb_status sb_expectations_load(const char *path, const char *device, sb_expectations *expectations);
 void sb_expectations_free(sb_expectations *expectations);
 
