@@ -207,7 +207,7 @@ sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *
   sb_checking k = {.device = device, .c = c, .options = options, .result = result};
   sb_tensor shapes[SB_SLOTS];
   sb_case adapted = *c;
-  sb_status status = device->family->adapt ? device->family->adapt(device, &adapted.spec) : SB_OK;
+  sb_status status = sb_device_adapt(device, &adapted.spec);
   if (!status) k.c = c = &adapted;
   if (!status) status = sb_spec_tensors(&c->spec, c->rows, c->cols, NULL, shapes); /* upstream's refusals come first */
   if (!status) status = sb_case_input(c, options->input, &k.x);

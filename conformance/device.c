@@ -51,6 +51,10 @@ void sb_device_close(sb_device *device) {
   if (device) device->family->close(device);
 }
 
+sb_status sb_device_adapt(const sb_device *device, sb_spec *spec) {
+  return device->family->adapt ? device->family->adapt(device, spec) : SB_OK;
+}
+
 static XXH128_hash_t hash(const sb_tensor *tensor) {
   return tensor->rank && tensor->data ? XXH3_128bits(tensor->data, (size_t)sb_tensor_bytes(tensor))
                                       : (XXH128_hash_t){0, 0};

@@ -63,6 +63,9 @@ extern const int sb_device_family_table_count;
 sb_status sb_device_open(const char *name, const sb_device_options *options, sb_device **device);
 void sb_device_close(sb_device *device); /* NULL is allowed */
 
+/* Puts the path that the device takes in the place of the spec's (sb_device_family.adapt). */
+sb_status sb_device_adapt(const sb_device *device, sb_spec *spec);
+
 /* Runs a step with guard pads around every buffer, poisoned outputs, and x and the other inputs hashed before and
  * after. Fills out[], allocated here and freed by sb_guard_free, with every slot that the step yields. A buffer overrun
  * or a changed input is the outcome ERROR. */
