@@ -1,6 +1,6 @@
 /* Where quantizers go wrong: zeros, subnormals, infinities, NaN, limits, one-sided and constant blocks, an amax on a
- * power of two, and an amax in the first or last lane. Row r holds pattern r + seed; a pattern with infinity or NaN
- * stands in one block of its row only, and every other block of such a row is ordinary. */
+ * power of two, an amax in the first or last lane, and blocks far below their row. Row r holds pattern r + seed; a
+ * pattern with infinity or NaN stands in one block of its row only, and every other block of such a row is ordinary. */
 #include "samebits/fill.h"
 
 typedef enum pattern {
@@ -22,6 +22,7 @@ typedef enum pattern {
   FLOAT8_EDGE,
   HALF_MAXIMUM,
   MAXIMUM,
+  FAR_BLOCKS,
   PLUS_INFINITY,
   MINUS_INFINITY,
   BOTH_INFINITIES,
@@ -31,11 +32,11 @@ typedef enum pattern {
   FIRST_NONFINITE = PLUS_INFINITY
 } pattern;
 
-/* What the patterns are made of: a position in a block, the block's size, and an ordinary deviate. */
+/* What the patterns are made of: a position in a block, the block's size and place, and an ordinary deviate. */
 typedef struct place {
   sb_format dtype;
-  int64_t at, block;
-  uint64_t salt; /* of the row */
+  int64_t at, block, index; /* index: of the block in its row */
+  uint64_t salt;            /* of the row */
   double normal, eps, least, greatest;
 } place;
 
@@ -83,6 +84,8 @@ static double finite_value(pattern which, const place *p) {
     return alternating(p, p->greatest * 0.5);
   case MAXIMUM:
     return first ? p->greatest : last ? -p->greatest : p->normal;
+  case FAR_BLOCKS: /* far below the row's amax: group scales among e4m3's subnormals */
+    return p->index == 0 ? p->normal : p->normal * 0x1p-13;
   default:
     return p->normal;
   }
@@ -115,6 +118,7 @@ static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
     place p = {.dtype = spec->dtype,
                .at = i % cols - block * size,
                .block = width,
+               .index = block,
                .salt = sb_random_word(seed, SB_RANDOM_ROWS, (uint64_t)row),
                .normal = (double)(float)sb_random_normal(sb_random_word(seed, SB_RANDOM_X, (uint64_t)i)),
                .eps = sb_format_eps(spec->dtype),
