@@ -22,7 +22,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parent.parent
 FLAVOR = "torchao-0.18-cpu"
 sys.path[:0] = [str(TOP / "bench"), str(TOP / "conformance" / "golden")]
-SAMEBITS = TOP / "build" / "samebits"
+SAMEBITS = None  # the program, from --samebits
 
 
 def parse():
@@ -33,6 +33,7 @@ def parse():
     parser.add_argument("--shape", default="4096x4096")
     parser.add_argument("--dtype", default="bf16,f32")
     parser.add_argument("--turns", type=int, default=3, help="rounds of eager, compile, samebits; default %(default)s")
+    parser.add_argument("--samebits", type=pathlib.Path, default=TOP / "build" / "samebits")
     parser.add_argument("--venv", type=pathlib.Path)
     parser.add_argument("--here", action="store_true")
     return parser.parse_args()
@@ -192,7 +193,8 @@ def markdown(rows, scaled, arguments):
         "# Speed of the reference", "",
         "Made by `bench/compare_torch.py --output docs/speed.md`: every figure below is from one run of it.", "",
         f"- Machine: {cpu_name()}, one core (pinned); PyTorch {torch.__version__.split('+')[0]} with one thread, torchao 0.18.0.",
-        f"- Tensors of {arguments.shape}; flavor `{FLAVOR}`; G elements/s, medians of {arguments.turns} turns of eager, compiled, samebits.",
+        f"- Tensors of {arguments.shape}; flavor `{FLAVOR}`; G elements/s, medians of {arguments.turns} turns of eager, compiled, samebits,",
+        "  by the CPU time of the thread (what else the machine did counts for none of them).",
         "- samebits' timed call writes scale, zero_point, codes and output (packed and row_scale too where the recipe has them).",
         "  prepare of PyTorch returns the output only; its convert returns the same tensors as samebits'.",
         "- copy: `memcpy` between two warm buffers of x's size, in elements; of copy: bytes read and written a second against memcpy's,",
@@ -218,6 +220,14 @@ def markdown(rows, scaled, arguments):
     return "\n".join(lines) + "\n"
 
 
+def write(rows, scaled, arguments):
+    """What there is so far: a run that is cut short leaves the rows that it finished."""
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"rows": rows, "scaling": scaled}, indent=1))
+    if arguments.output:
+        arguments.output.write_text(markdown(rows, scaled, arguments))
+
+
 def main():
     arguments = parse()
     import capture
@@ -225,8 +235,10 @@ def main():
     if not arguments.here:
         capture.reenter(arguments, FLAVOR, __file__)
     capture.check_versions(FLAVOR)
+    global SAMEBITS
+    SAMEBITS = arguments.samebits.resolve()
     if not SAMEBITS.exists():
-        print("compare_torch: build/samebits is missing (./ci/quickstart builds it)", file=sys.stderr)
+        print(f"compare_torch: {SAMEBITS} is missing (./ci/quickstart builds it)", file=sys.stderr)
         return 3
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
@@ -236,8 +248,8 @@ def main():
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     rows = []
-    for key in eager.STEPS:
-        for dtype in arguments.dtype.split(","):
+    for dtype in arguments.dtype.split(","):
+        for key in eager.STEPS:
             name = "/".join([*key, dtype])
             if not fnmatch.fnmatch(name, arguments.only):
                 continue
@@ -245,18 +257,16 @@ def main():
             rows.append(row)
             compiled = f"{row['compiled']:6.3f} x{row['times_compiled']:5.1f}" if row["compiled"] else f"({row['compile_error']})"
             print(f"{name:60} eager {row['eager']:6.3f} x{row['times_eager']:5.1f}  compiled {compiled}  samebits"
-                  f" {row['samebits']:6.3f}  {row['copy_fraction']:4.0%} of copy  {row['different']} of {row['elements']} bits differ",
+                  f" {row['samebits']:6.3f}  {row['copy_fraction']:4.0%} of copy  {row['different']} of {row['elements']} elements differ",
                   flush=True)
+            write(rows, [], arguments)
     if not rows:
         print(f"compare_torch: nothing matches {arguments.only}", file=sys.stderr)
         return 2
     scaled = scaling(arguments, cores) if len(cores) > 1 else []
     for name, ratio in scaled:
         print(f"{name:60} two threads x{ratio:.2f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"rows": rows, "scaling": scaled}, indent=1))
-    if arguments.output:
-        arguments.output.write_text(markdown(rows, scaled, arguments))
+    write(rows, scaled, arguments)
     return 1 if any(row["different"] or row["golden_different"] for row in rows) else 0
 
 

@@ -25,13 +25,12 @@ sb_status sb_copy_make(int64_t bytes, int threads, sb_copy **made) {
   const size_t size = (size_t)bytes, share = size / (size_t)threads;
   sb_copy *copy = calloc(1, sizeof *copy);
   *made = copy;
-  if (copy) {
-    copy->threads = threads;
-    copy->from = malloc(size);
-    copy->to = malloc(size);
-    copy->parts = calloc((size_t)threads, sizeof *copy->parts);
-  }
-  if (!copy || !copy->from || !copy->to || !copy->parts) {
+  if (!copy) return sb_fail(SB_NO_MEMORY, "bench: no memory");
+  copy->threads = threads;
+  copy->from = malloc(size);
+  copy->to = malloc(size);
+  copy->parts = calloc((size_t)threads, sizeof *copy->parts);
+  if (!copy->from || !copy->to || !copy->parts) {
     sb_copy_free(copy);
     *made = NULL;
     return sb_fail(SB_NO_MEMORY, "bench: no memory for copies of %" PRId64 " bytes", bytes);
