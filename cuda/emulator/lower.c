@@ -61,11 +61,22 @@ void refuse(Parser *p, const Statement *s, const char *why) {
   if (p->fn->refused == 0) p->fn->refused = i->info + 1, p->fn->refused_why = why;
 }
 
+void set_operands(Parser *p, const Insn *i, u32 fields, u32 extra) {
+  p->fn->info[i->info].kind = (u16)(fields | extra << 8);
+}
+
+static u32 row_fields(const Row *row) {
+  u32 fields = 0;
+  for (u32 k = 0; k < 5 && row->types[k] != T_none; k++) fields |= 1u << k;
+  return fields;
+}
+
 void emit_row(Parser *p, const Statement *s, const char *name, u32 d, u32 a, u32 b, u32 c, u32 e) {
   const Row *row = row_find(name);
   if (!row) parse_fail(p, "internal: no row '%s'", name);
   Insn *i = emit(p, s, row->fn);
   i->d = d, i->a = a, i->b = b, i->c = c, i->e = e;
+  set_operands(p, i, row_fields(row), EXTRA_NONE);
 }
 
 /* The address of a name, as the space of the variable has it. */
@@ -81,6 +92,7 @@ static u32 symbol_slot(Parser *p, const Statement *s, const Operand *o, bool wid
     u32 temp = alloc_slot(p, true);
     Insn *i = emit(p, s, op_local_address);
     i->d = temp, i->x.imm = (i64)((u64)y->offset + (u64)o->offset);
+    set_operands(p, i, OPERAND_D, EXTRA_NONE);
     if (wide) return temp;
     u32 narrow = alloc_slot(p, false);
     emit_row(p, s, "narrow", narrow, temp, 0, 0, 0);
@@ -92,7 +104,8 @@ static u32 symbol_slot(Parser *p, const Statement *s, const Operand *o, bool wid
     if (v->is_extern && !v->size) {
       u32 temp = alloc_slot(p, wide);
       Insn *i = emit(p, s, op_dynamic_shared);
-      i->d = temp, i->x.imm = o->offset, i->aux = wide, i->a = v->align;
+      i->d = temp, i->x.imm = o->offset, i->aux = wide;
+      set_operands(p, i, OPERAND_D, EXTRA_NONE);
       return temp;
     }
     u32 end = (u32)(v->address + v->size);
@@ -137,6 +150,7 @@ u32 source_slot(Parser *p, const Statement *s, const Operand *o, Type t) {
     u32 temp = alloc_slot(p, o->wide);
     Insn *i = emit(p, s, op_sreg);
     i->d = temp, i->aux = (u8)o->sreg;
+    set_operands(p, i, OPERAND_D, EXTRA_NONE);
     if (o->wide == wide) return temp;
     u32 other = alloc_slot(p, wide);
     emit_row(p, s, wide ? "zero.extend" : "narrow", other, temp, 0, 0, 0);
@@ -172,6 +186,7 @@ static void lower_row(Parser *p, Statement *s, const Row *row) {
   u32 d = dest_slot(p, s, &s->operand[0], t, t);
   Insn *i = emit(p, s, row->fn);
   i->d = d, i->a = slot[0], i->b = slot[1], i->c = slot[2], i->e = slot[3];
+  set_operands(p, i, row_fields(row), EXTRA_NONE);
   if (has_part(s, "ftz")) i->flags |= INSN_FTZ, p->fn->has_ftz = true;
   bool is_float = strstr(s->opcode, "f32") || strstr(s->opcode, "f64") || strstr(s->opcode, "f16");
   if (is_float && !strcmp(s->part[0], "mul") && !has_part(s, "rn") && !has_part(s, "rz") && !has_part(s, "rm") &&

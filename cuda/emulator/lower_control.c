@@ -32,6 +32,7 @@ static void lower_brx(Parser *p, Statement *s) {
   u32 slot = source_slot(p, s, &s->operand[0], T_u32), guard = open_guard(p, s);
   Insn *i = emit(p, s, op_branch_table);
   i->a = slot, i->x.extra = table->table;
+  set_operands(p, i, OPERAND_A, EXTRA_NONE);
   close_guard(p, guard);
 }
 
@@ -111,5 +112,6 @@ void lower_call(Parser *p, Statement *s) {
   u32 guard = open_guard(p, s);
   Insn *i = emit(p, s, handler);
   i->x.extra = c;
+  set_operands(p, i, 0, EXTRA_CALL);
   close_guard(p, guard);
 }

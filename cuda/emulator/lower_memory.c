@@ -165,6 +165,7 @@ void lower_load_store(Parser *p, Statement *s, bool store) {
   if (store && m->space == SPACE_CONST) parse_fail(p, "a store to constant memory");
   Insn *i = emit(p, s, memory_handler(m));
   i->x.mem = m;
+  set_operands(p, i, 0, EXTRA_MEMORY);
   if (!m->store && m->count == 1) i->d = m->reg[0];
   i->a = m->address;
 }
@@ -236,6 +237,7 @@ void lower_atomic(Parser *p, Statement *s, bool returns) {
   regs->op = (AtomicOp)op;
   Insn *i = emit(p, s, op_atomic);
   i->x.extra = regs;
+  set_operands(p, i, 0, EXTRA_ATOMIC);
   if (returns && vector == 1 && m->reg[0] != ~0u) finish_dest(p, s, &s->operand[0], m->type, m->reg[0]);
 }
 
@@ -272,4 +274,5 @@ void lower_cp_async(Parser *p, Statement *s) {
   }
   Insn *i = emit(p, s, op_cp_async);
   i->x.extra = c;
+  set_operands(p, i, 0, EXTRA_COPY);
 }

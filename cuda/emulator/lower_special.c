@@ -190,6 +190,7 @@ static void lower_space(Parser *p, Statement *s) {
   u32 d = dest_slot(p, s, &s->operand[0], t, t);
   Insn *i = emit(p, s, test ? op_isspacep : op_cvta);
   i->d = d, i->a = a;
+  set_operands(p, i, OPERAND_D | OPERAND_A, EXTRA_NONE);
   i->x.imm = (i64)(test ? window_of(s) : to ? 0u - window_of(s) : window_of(s));
 }
 

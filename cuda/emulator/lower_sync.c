@@ -19,7 +19,9 @@ static void lower_bar(Parser *p, Statement *s) {
   if (!strcmp(kind, "warp")) {
     need(p, s, 1, 1);
     u32 mask = source_slot(p, s, &s->operand[0], T_b32);
-    emit(p, s, op_bar_warp)->e = mask;
+    Insn *i = emit(p, s, op_bar_warp);
+    i->e = mask;
+    set_operands(p, i, OPERAND_E, EXTRA_NONE);
     return;
   }
   u32 first = 0, d = ~0u, c = ~0u, mode = BAR_SYNC, count = s->count;
@@ -42,6 +44,7 @@ static void lower_bar(Parser *p, Statement *s) {
   u32 threads = count > first + 1 ? source_slot(p, s, &s->operand[first + 1], T_u32) : ~0u;
   Insn *i = emit(p, s, op_bar);
   i->a = id, i->b = threads, i->c = c, i->d = d, i->aux = (u8)mode, i->x.imm = aligned;
+  set_operands(p, i, OPERAND_A | OPERAND_B | OPERAND_C | OPERAND_D, EXTRA_NONE);
 }
 
 void lower_sync(Parser *p, Statement *s) {
@@ -56,7 +59,9 @@ void lower_sync(Parser *p, Statement *s) {
   if (!strcmp(op, "activemask")) {
     need(p, s, 1, 1);
     d = dest_slot(p, s, &s->operand[0], T_b32, T_b32);
-    emit(p, s, op_activemask)->d = d;
+    Insn *i = emit(p, s, op_activemask);
+    i->d = d;
+    set_operands(p, i, OPERAND_D, EXTRA_NONE);
     return;
   }
   if (!strcmp(op, "shfl") && has_part(s, "sync")) {
@@ -69,6 +74,7 @@ void lower_sync(Parser *p, Statement *s) {
     i64 q = s->has_second && s->second.kind != OPER_SINK ? (i64)dest_slot(p, s, &s->second, T_pred, T_pred) : -1;
     Insn *i = emit(p, s, op_shfl);
     i->d = d, i->a = a, i->b = b, i->c = c, i->e = e, i->aux = (u8)mode, i->x.imm = q;
+    set_operands(p, i, OPERAND_D | OPERAND_A | OPERAND_B | OPERAND_C | OPERAND_E | OPERAND_IMM, EXTRA_NONE);
     return;
   }
   if (!strcmp(op, "vote") && has_part(s, "sync")) {
@@ -79,6 +85,7 @@ void lower_sync(Parser *p, Statement *s) {
     d = dest_slot(p, s, &s->operand[0], mode == VOTE_BALLOT ? T_b32 : T_pred, T_b32);
     Insn *i = emit(p, s, op_vote);
     i->d = d, i->a = a, i->e = e, i->aux = (u8)mode;
+    set_operands(p, i, OPERAND_D | OPERAND_A | OPERAND_E, EXTRA_NONE);
     return;
   }
   if (!strcmp(op, "match")) {
@@ -89,6 +96,7 @@ void lower_sync(Parser *p, Statement *s) {
     i64 q = s->has_second && s->second.kind != OPER_SINK ? (i64)dest_slot(p, s, &s->second, T_pred, T_pred) : -1;
     Insn *i = emit(p, s, op_match);
     i->d = d, i->a = a, i->e = e, i->aux = (u8)(all | wide << 1), i->x.imm = q;
+    set_operands(p, i, OPERAND_D | OPERAND_A | OPERAND_E | OPERAND_IMM, EXTRA_NONE);
     return;
   }
   if (!strcmp(op, "redux")) {
@@ -109,6 +117,7 @@ void lower_sync(Parser *p, Statement *s) {
     d = dest_slot(p, s, &s->operand[0], T_b32, T_b32);
     Insn *i = emit(p, s, op_redux);
     i->d = d, i->a = a, i->e = e, i->aux = (u8)(mode | (abs ? REDUX_ABS : 0));
+    set_operands(p, i, OPERAND_D | OPERAND_A | OPERAND_E, EXTRA_NONE);
     return;
   }
   if (!strcmp(op, "elect") && s->has_second) {
@@ -117,6 +126,7 @@ void lower_sync(Parser *p, Statement *s) {
     u32 q = dest_slot(p, s, &s->second, T_pred, T_pred);
     Insn *i = emit(p, s, op_elect);
     i->d = d, i->e = e, i->x.imm = (i64)q;
+    set_operands(p, i, OPERAND_D | OPERAND_E | OPERAND_IMM, EXTRA_NONE);
     return;
   }
   refuse(p, s, "is not an instruction that this emulator executes");

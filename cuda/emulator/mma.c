@@ -2,19 +2,9 @@
    Fragments for mma" with .s8, .u8, .s4 and .u4, and ldmatrix. With g = lane / 4, t = lane % 4 and E elements in a
    register, register r holds of A: row g + 8 (r % 2), columns 4E (r / 2) + tE ...; of B: rows 4E r + tE ..., column g;
    of C, D: row g + 8 (r / 2), column 2t + r % 2. */
+#include "mma.h"
 #include "handlers.h"
 #include "parse.h"
-
-typedef struct {
-  u32 rows, depth, bits, a_regs, b_regs, c_regs; /* shape m16n8k32: rows 16, depth 32; n is 8 */
-  bool a_signed, b_signed, saturate;
-  u32 d[4], a[4], b[2], c[4];
-} Mma;
-typedef struct {
-  MemOp mem;
-  u32 count, d[4];
-  bool transposed;
-} LoadMatrix;
 
 /* All lanes of the warp must be here. */
 static bool whole_warp(Warp *w, const Insn *i, const Insn **next) {
@@ -111,7 +101,9 @@ static void lower_ldmatrix(Parser *p, Statement *s) {
                             has_part(s, "shared") || has_part(s, "shared::cta") ? SPACE_SHARED : SPACE_GENERIC);
   m->count = n, m->transposed = has_part(s, "trans");
   take_registers(p, s, &s->operand[0], n, true, m->d);
-  emit(p, s, op_ldmatrix)->x.extra = m;
+  Insn *i = emit(p, s, op_ldmatrix);
+  i->x.extra = m;
+  set_operands(p, i, 0, EXTRA_LDMATRIX);
 }
 
 /* mma.sync.aligned.m{8,16}n8kK.row.col{.satfinite}.s32.{s8,u8,s4,u4}.{…}.s32 d, a, b, c; any other mma is refused. */
@@ -143,7 +135,9 @@ void lower_matrix(Parser *p, Statement *s) {
     take_registers(p, s, &s->operand[2], m->b_regs, false, m->b);
     take_registers(p, s, &s->operand[3], m->c_regs, false, m->c);
     take_registers(p, s, &s->operand[0], m->c_regs, true, m->d);
-    emit(p, s, op_mma)->x.extra = m;
+    Insn *i = emit(p, s, op_mma);
+    i->x.extra = m;
+    set_operands(p, i, 0, EXTRA_MMA);
     return;
   }
   refuse(p, s, "is refused: only integer matrix products are exact");

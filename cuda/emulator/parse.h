@@ -109,6 +109,7 @@ typedef struct {
   bool terminated;
   u32 depth;
   u64 total_slots;
+  u8 wide_slots[(80u << 20) / (LANES * 4) / 8]; /* which slots of the function have 64 bits a lane */
   jmp_buf failed;
   char *message;
   size_t message_size;
@@ -154,6 +155,11 @@ u32 const_slot(Parser *p, bool wide, u64 value);
 u32 source_slot(Parser *p, const Statement *s, const Operand *o, Type t);
 u32 dest_slot(Parser *p, const Statement *s, const Operand *o, Type t, Type as);
 void finish_dest(Parser *p, const Statement *s, const Operand *o, Type t, u32 slot);
+/* Which fields of an instruction name registers, for the allocation of slots (slots.c). */
+enum { OPERAND_D = 1, OPERAND_A = 2, OPERAND_B = 4, OPERAND_C = 8, OPERAND_E = 16, OPERAND_IMM = 32 };
+enum { EXTRA_NONE, EXTRA_MEMORY, EXTRA_ATOMIC, EXTRA_COPY, EXTRA_MMA, EXTRA_LDMATRIX, EXTRA_CALL };
+void set_operands(Parser *p, const Insn *i, u32 fields, u32 extra);
+void allocate_slots(Parser *p);
 void emit_row(Parser *p, const Statement *s, const char *row, u32 d, u32 a, u32 b, u32 c, u32 e);
 void refuse(Parser *p, const Statement *s, const char *why);
 bool has_part(const Statement *s, const char *part);

@@ -6,6 +6,7 @@ u32 alloc_slot(Parser *p, bool wide) {
   Function *f = p->fn;
   u32 bytes = LANES * (wide ? 8u : 4u), at = f->reg_bytes;
   if (at > (64u << 20)) parse_fail(p, "%s needs too many registers", f->name);
+  if (wide) p->wide_slots[at / (LANES * 4) / 8] |= (u8)(1u << (at / (LANES * 4) % 8));
   f->reg_bytes += bytes;
   return at;
 }
@@ -328,6 +329,7 @@ void parse_function(Parser *p, bool is_entry) {
   f->is_entry = is_entry;
   f->param_count = 0, f->param_bytes = 0, f->local_bytes = 0, f->params = NULL;
   p->fn = f;
+  memset(p->wide_slots, 0, sizeof p->wide_slots);
   p->fixup_count = 0, p->inlined_count = 0, p->file = 0, p->loc_line = 0, p->carry = ~0u, p->total_slots = 0;
   u32 function_scope = p->scope;
   if (at_punct(p, '(')) parse_params(p, f);
@@ -353,12 +355,13 @@ void parse_function(Parser *p, bool is_entry) {
   resolve_labels(p, true);
   if (p->scope != function_scope) parse_fail(p, "unbalanced scopes");
   next_token(p);
+  fusable_pairs(f, allocate, p->module);
+  allocate_slots(p);
   for (u32 k = 0; k < f->count; k++)
     if (f->code[k].aux == 0xB0) { /* a branch: index to address, now that the code stands still */
       f->code[k].aux = 0;
       f->code[k].x.to = &f->code[f->code[k].x.imm];
     }
-  fusable_pairs(f, allocate, p->module);
   p->fn = NULL;
   scope_close(p);
 }
