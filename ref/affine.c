@@ -104,8 +104,24 @@ static sb_status check_elements(const char *what, const sb_tensor *tensor, const
   return SB_OK;
 }
 
+/* Scales are of the model's formats: an f64 one would make every operation f64 (torchao 0.10 had that; see
+ * qdq_torchao_0_10.h). */
+static sb_status check_scale(const sb_tensor *scale, const blocks *b) {
+  const sb_status status = check_params("scale", scale, b, SB_F32, true);
+  if (status != SB_OK || is_model_format(scale->format)) return status;
+  return sb_fail(SB_UNSUPPORTED, "affine: scale has format %s (known: f32 bf16 f16)",
+                 sb_format_of(scale->format)->name);
+}
+
+/* Into an integer format as a C cast on x86: by int32, of which narrower ones keep the low bits (an i8 zero_point of
+ * 200 is -56); NaN was turned into a number before, but for i64, where it is INT64_MIN. */
 static void put_zero_point(sb_tensor *zero_point, int64_t k, float value) {
-  sb_store(zero_point->format, zero_point->data, k, (double)value);
+  if (sb_format_of(zero_point->format)->is_float) {
+    sb_store(zero_point->format, zero_point->data, k, (double)value);
+  } else {
+    const bool lost = zero_point->format == SB_I64 && value == -0x1p31F;
+    sb_store_int(zero_point->format, zero_point->data, k, lost ? INT64_MIN : (int64_t)value);
+  }
 }
 
 sb_status sb_choose_qparams_affine(const sb_affine *affine, const sb_tensor *x, sb_tensor *scale,
@@ -123,6 +139,7 @@ sb_status sb_choose_qparams_affine(const sb_affine *affine, const sb_tensor *x, 
   }
   sb_status status = split(affine, x, &b);
   if (status == SB_OK) status = check_params("scale", scale, &b, affine->scale_format, false);
+  if (status == SB_OK) status = check_scale(scale, &b);
   const bool with_zero_point = affine->domain != SB_DOMAIN_NONE;
   if (status == SB_OK && with_zero_point)
     status = check_params("zero_point", zero_point, &b, affine->zero_point_format, false);
@@ -141,29 +158,40 @@ sb_status sb_choose_qparams_affine(const sb_affine *affine, const sb_tensor *x, 
   return SB_OK;
 }
 
-/* What one block is quantized with. */
+/* What one block is quantized with. P: the format of a product with the scale; A: of a code plus the zero_point, or of
+ * x minus the float domain's base. Each is what PyTorch's promotion gives; scale and zero_point alone keep theirs. */
 typedef struct qparams {
-  sb_format P;
+  sb_format P, A;
   float scale, inverse, zero_point, base, mid;
 } qparams;
 
 static qparams qparams_of(const sb_affine *affine, sb_format T, const sb_tensor *scale, const sb_tensor *zero_point,
                           int64_t k) {
-  qparams q = {.P = sb_promote(T, scale->format), .scale = (float)sb_load(scale->format, scale->data, k)};
-  q.inverse = sb_lane_round(q.P, 1.0F / q.scale); /* 1 */
-  if (affine->domain != SB_DOMAIN_NONE) q.zero_point = (float)sb_load(zero_point->format, zero_point->data, k);
-  if (affine->domain == SB_DOMAIN_INT && !sb_format_of(zero_point->format)->is_float)
-    q.zero_point = sb_lane_round(q.P, q.zero_point);
+  const sb_format S = scale->format, P = sb_promote(T, S);
+  qparams q = {.P = P, .A = P, .scale = (float)sb_load(S, scale->data, k)};
+  q.inverse = sb_lane_round(S, 1.0F / q.scale); /* 1 */
   q.mid = (float)((double)(affine->quant_max + affine->quant_min + 1) / 2);
-  q.base = sb_lane_round(q.P, q.zero_point - sb_lane_round(q.P, q.scale * q.mid)); /* float domain */
+  if (affine->domain == SB_DOMAIN_NONE) return q;
+  const bool whole = !sb_format_of(zero_point->format)->is_float;
+  q.zero_point = (float)sb_load(zero_point->format, zero_point->data, k);
+  if (affine->domain == SB_DOMAIN_INT) {
+    if (whole) q.zero_point = sb_lane_round(P, q.zero_point);
+    if (!whole) q.A = sb_promote(P, zero_point->format);
+    return q;
+  }
+  const sb_format B = whole ? S : sb_promote(S, zero_point->format);
+  q.base = sb_lane_round(B, q.zero_point - sb_lane_round(S, q.scale * q.mid)); /* 2, 3 */
+  q.A = sb_promote(T, B);
   return q;
 }
 
 static float quantize(const sb_affine *affine, const qparams *q, float x) {
   const float low = (float)affine->quant_min, high = (float)affine->quant_max;
-  if (affine->domain == SB_DOMAIN_INT) return sb_affine_quantize(q->P, x, q->inverse, q->zero_point, low, high);
-  if (affine->domain == SB_DOMAIN_NONE) return sb_lane_clamp(rintf(sb_lane_round(q->P, x * q->inverse)), low, high);
-  return sb_lane_clamp(rintf(sb_lane_round(q->P, sb_lane_round(q->P, x - q->base) / q->scale)), low, high);
+  if (affine->domain == SB_DOMAIN_FLOAT)
+    return sb_lane_clamp(rintf(sb_lane_round(q->A, sb_lane_round(q->A, x - q->base) / q->scale)), low, high);
+  const float steps = rintf(sb_lane_round(q->P, x * q->inverse));
+  if (affine->domain == SB_DOMAIN_NONE) return sb_lane_clamp(steps, low, high);
+  return sb_lane_clamp(sb_lane_round(q->A, steps + q->zero_point), low, high);
 }
 
 static float dequantize(const sb_affine *affine, const qparams *q, float code, float zero_point) {
@@ -185,7 +213,7 @@ static sb_status quantize_blocks(const sb_affine *affine, const sb_tensor *x, co
   if (!is_model_format(x->format))
     return sb_fail(SB_UNSUPPORTED, "affine: Unsupported input dtype: %s", sb_format_of(x->format)->name);
   sb_status status = split(affine, x, &b);
-  if (status == SB_OK) status = check_params("scale", scale, &b, SB_F32, true);
+  if (status == SB_OK) status = check_scale(scale, &b);
   if (status == SB_OK && affine->domain != SB_DOMAIN_NONE)
     status = check_params("zero_point", zero_point, &b, SB_F32, true);
   if (status == SB_OK && codes) status = check_elements("codes", codes, x);
@@ -221,7 +249,7 @@ sb_status sb_dequantize_affine(const sb_affine *affine, const sb_tensor *codes, 
                                const sb_tensor *zero_point, sb_tensor *output) {
   blocks b;
   sb_status status = split(affine, codes, &b);
-  if (status == SB_OK) status = check_params("scale", scale, &b, SB_F32, true);
+  if (status == SB_OK) status = check_scale(scale, &b);
   if (status == SB_OK && affine->domain != SB_DOMAIN_NONE)
     status = check_params("zero_point", zero_point, &b, SB_F32, true);
   if (status == SB_OK) status = check_elements("output", output, codes);

@@ -41,16 +41,20 @@ sb_affine sb_affine_default(sb_affine_version version, sb_format T, int rank, co
  *   scale = max(scale, eps); NaN propagates
  *   zero_point = clamp(quant_min - round(r(mn / scale)), quant_min, quant_max)        (integer domain)
  *              = r(mn + r(scale * mid)), mid = (quant_max + quant_min + 1) / 2         (float domain)
+ * An integer zero_point is stored as x86 casts: i8 keeps the low byte; NaN is 0 in i8, the smallest number in i32, i64.
  * `scale` and `zero_point` have their data allocated by the caller with the formats of `affine`; zero_point may be
  * absent in the domain none. SB_INVALID: rank, block_size, zero columns, a format that upstream refuses. */
 sb_status sb_choose_qparams_affine(const sb_affine *affine, const sb_tensor *x, sb_tensor *scale,
                                    sb_tensor *zero_point);
 
-/* x, scale, zero_point -> codes.  P = T promoted with the format of scale.
- *   integer domain: codes = clamp(round(p(x * p(1 / scale))) + zero_point, quant_min, quant_max)
- *   float domain:   codes = clamp(round(p(p(x - min) / scale)), quant_min, quant_max), min = p(zero_point - p(scale *
- * mid)) none:           codes = clamp(round(p(x * p(1 / scale))), quant_min, quant_max) codes: i8, u8, i32 or T. Into
- * an integer format NaN gives 0 (x86 and CUDA agree for 8 bits). */
+/* x, scale, zero_point -> codes. S, Z: formats of scale and zero_point; P = T promoted with S, A = P with Z (an integer
+ * Z promotes nothing), B = S with Z, D = T with B.
+ *   integer domain: codes = clamp(a(round(p(x * s(1 / scale))) + zero_point), quant_min, quant_max)
+ *   float domain:   codes = clamp(round(d(d(x - min) / scale)), quant_min, quant_max),
+ *                   min = b(zero_point - s(scale * mid))
+ *   none:           codes = clamp(round(p(x * s(1 / scale))), quant_min, quant_max)
+ * codes: i8, u8, i32 or T. Into an integer format NaN gives 0 (x86 and CUDA agree for 8 bits). SB_UNSUPPORTED: a scale
+ * that is not f32, bf16 or f16. */
 sb_status sb_quantize_affine(const sb_affine *affine, const sb_tensor *x, const sb_tensor *scale,
                              const sb_tensor *zero_point, sb_tensor *codes);
 

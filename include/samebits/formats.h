@@ -70,7 +70,7 @@ static inline double sb_f64_from_bits(uint64_t bits) {
   return value;
 }
 
-/* Narrowing of an f32, one rounding to nearest even. f16, bf16: overflow gives infinity, NaN the quiet NaN of its sign.
+/* Narrowing of an f32, one rounding to nearest even. f16, bf16: overflow gives infinity, NaN the positive quiet NaN.
  * e4m3 `_nan`: above 464 NaN, as PyTorch's cast through 2.12 (c10 Float8_e4m3fn.h); `_sat`: clamped to +-448, NaN kept,
  * as torchao clamps first and as cvt.rn.satfinite does. e5m2 `_inf`: overflow gives infinity; `_sat`: clamped to
  * +-57344. e2m1: saturates at +-6, NaN gives +6 (cvt.rn.satfinite.e2m1x2). e8m0: 2^k of a positive power of two,
