@@ -2,6 +2,7 @@
 #include "cli/select.h"
 #include "cli/table.h"
 #include "samebits/expect.h"
+#include "samebits/pool.h"
 #include "samebits/run.h"
 
 #include <inttypes.h>
@@ -27,7 +28,8 @@ enum {
   SAVE_FAILURES,
   LIFT_GATES,
   TIMEOUT,
-  KERNELS
+  KERNELS,
+  JOBS
 };
 
 typedef struct request {
@@ -35,7 +37,7 @@ typedef struct request {
   char *devices;
   const char *input, *tensors, *output, *required, *expect, *save;
   bool json, fail_fast;
-  int64_t max_errors;
+  int64_t max_errors, jobs;
   sb_device_options device;
   sb_check_options check;
 } request;
@@ -106,6 +108,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     status = sb_option_number("threads", word, 0, 4096, &number);
     r->check.threads = r->device.threads = (int)number;
     return sb_argp_error(status);
+  case JOBS:
+    status = sb_option_number("jobs", word, 1, 64, &r->jobs);
+    return sb_argp_error(status);
   case TIMEOUT:
     status = sb_option_number("timeout", word, 1, 86400, &number);
     r->device.timeout = (double)number;
@@ -122,6 +127,7 @@ static const struct argp_option table[] = {
     {"tensor", TENSOR, "GLOB", 0, "of them, those whose name matches", 2},
     {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels", 2},
     {"threads", THREADS, "N", 0, "threads of the reference (default: one a core)", 2},
+    {"jobs", JOBS, "N", 0, "processes for the cases (default: one a core; 1 on a GPU)", 2},
     {"repeat", REPEAT, "N", 0, "run each case N times: the same bits every time", 2},
     {"timeout", TIMEOUT, "SECONDS", 0, "a case", 2},
     {"lift-gates", LIFT_GATES, NULL, 0, "run what upstream's architecture gates refuse", 2},
@@ -178,30 +184,47 @@ static void print_case(const tally *t, const sb_case *c, const sb_result *result
          *result->mechanisms ? ": " : "", result->reason, repro);
 }
 
-static sb_status run_case(tally *t, sb_device *device, const sb_case *c) {
+/* Where a run goes to: its device, on which a failure is run again for its tensors. */
+typedef struct place {
+  tally *t;
+  sb_device *device;
+} place;
+
+/* Counts a case's verdict, prints and saves what is not PASS. */
+static sb_status take_result(void *context, const sb_case *c, sb_status status, sb_result *result) {
+  tally *t = ((place *)context)->t;
+  sb_device *device = ((place *)context)->device;
   char text[SB_CASE_TEXT], repro[SB_REPRO_TEXT];
-  sb_result result;
   sb_case taken = *c; /* what the device takes in its place is what expectations speak of */
-  sb_status status = sb_device_adapt(device, &taken.spec);
-  if (!status) status = sb_check(device, c, &t->r->check, &result);
+  if (!status) status = sb_device_adapt(device, &taken.spec);
   sb_case_print(&taken, text);
   if (status) return sb_fail_in(status, "%s", text);
-  sb_expect(&t->expectations, text, &result);
-  t->statuses[result.status]++;
-  t->exit_code = sb_exit_join(t->exit_code, exit_of_status(result.status));
-  if (result.status == SB_PASS || result.status == SB_EXPECTED) {
-    t->elements += result.elements;
-    sb_required_fill(&t->required, &c->spec, device->name, result.elements);
+  sb_expect(&t->expectations, text, result);
+  t->statuses[result->status]++;
+  t->exit_code = sb_exit_join(t->exit_code, exit_of_status(result->status));
+  if (result->status == SB_PASS || result->status == SB_EXPECTED) {
+    t->elements += result->elements;
+    sb_required_fill(&t->required, &c->spec, device->name, result->elements);
   } else
     t->bad++;
   sb_repro(c, t->r->input, repro);
-  if (result.status != SB_PASS && !t->r->json) print_case(t, c, &result, repro);
-  if (result.status != SB_PASS && t->r->save) status = sb_save_failure(t->r->save, c, &result, device);
-  if (!status) status = sb_run_write_case(t->writer, c, &result, repro);
-  if (!status) status = sb_table_add(&t->table, c, &result);
-  bool unexpected = exit_of_status(result.status) != SB_EXIT_OK;
+  if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro);
+  if (result->status != SB_PASS && t->r->save) {
+    sb_check_options keeping = t->r->check;
+    sb_result again;
+    keeping.keep = true;
+    status = sb_check(device, c, &keeping, &again);
+    if (!status) {
+      again.status = result->status;
+      memcpy(again.mechanisms, result->mechanisms, sizeof again.mechanisms);
+      status = sb_save_failure(t->r->save, c, &again, device);
+      sb_result_free(&again);
+    }
+  }
+  if (!status) status = sb_run_write_case(t->writer, c, result, repro);
+  if (!status) status = sb_table_add(&t->table, c, result);
+  bool unexpected = exit_of_status(result->status) != SB_EXIT_OK;
   if (unexpected && (t->r->fail_fast || (t->r->max_errors && t->bad >= t->r->max_errors))) t->stopped = true;
-  sb_result_free(&result);
   t->done++;
   show_progress(t);
   return status;
@@ -245,6 +268,14 @@ static void check_outdated(tally *t) {
   }
 }
 
+/* Processes for a device: --jobs, or one a core where the work is this machine's. */
+static int jobs_for(const request *r, const sb_device *device) {
+  if (r->jobs) return (int)r->jobs;
+  const bool local = strcmp(device->family->scheme, "ref") == 0 || strcmp(device->family->scheme, "emu") == 0;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return !local || r->check.threads ? 1 : cores > 16 ? 16 : (int)cores;
+}
+
 static sb_status run_device(tally *t, const char *name) {
   sb_device *device = NULL;
   sb_case_list list = {0};
@@ -253,14 +284,16 @@ static sb_status run_device(tally *t, const char *name) {
   if (!status) status = sb_expectations_load(t->r->expect, name, &t->expectations);
   if (!status) status = sb_run_write_header(t->writer, device);
   t->total += list.count;
-  for (int i = 0; i < list.count && !status && !t->stopped; i++) {
+  for (int i = 0; i < list.count && !status; i++) {
     const char *wanted = *list.cases[i].device ? list.cases[i].device : "ref";
-    if (strcmp(wanted, name) == 0)
-      status = run_case(t, device, &list.cases[i]);
-    else
+    if (strcmp(wanted, name) != 0)
       status =
           sb_fail(SB_USAGE, "a case is for the device %s, the run is on %s: give --device %s", wanted, name, wanted);
   }
+  place here = {t, device};
+  if (!status)
+    status = sb_check_all(device, &t->r->device, &t->r->check, list.cases, list.count, jobs_for(t->r, device),
+                          take_result, &here, &t->stopped);
   clear_progress(t);
   if (!status && !t->stopped) {
     check_required(t, name);
@@ -360,7 +393,6 @@ static int run(int argc, char **argv) {
   int exit_code = sb_parse_options(&argp, argc, argv, &r);
   if (exit_code) return exit_code;
   tally t = {.r = &r, .program = argv[0], .progress = isatty(STDERR_FILENO) && !r.json};
-  r.check.keep = r.save != NULL;
   clock_gettime(CLOCK_MONOTONIC, &t.start);
   sb_status status = run_all(&t, &r);
   exit_code = status ? sb_report(argv[0], status) : t.exit_code;

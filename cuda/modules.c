@@ -118,6 +118,13 @@ sb_status sb_modules_launch(sb_cuda *cuda, const sb_launch *launch, const sb_on 
   status = on->wait ? sb_driver_launch(cuda->driver, function, &grid, args, on->nanoseconds ? &nanoseconds : NULL)
                     : sb_driver_queue(cuda->driver, function, &grid, args, on->stream);
   if (on->nanoseconds) *on->nanoseconds += nanoseconds;
+  if (status && on->wait && sb_driver_is_emulator(cuda->driver)) {
+    /* The fault would answer every later call; on the emulator a reset keeps memory and modules. */
+    char message[1024];
+    snprintf(message, sizeof message, "%s", sb_message());
+    (void)sb_driver_reset(cuda->driver);
+    return sb_fail(status, "%s: %s", launch->entry, message);
+  }
   return status ? sb_fail_in(status, "%s", launch->entry) : SB_OK;
 }
 
