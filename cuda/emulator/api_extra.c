@@ -185,3 +185,20 @@ API char *samebitsEmuSites(void *module, const char *entry) {
   put(&b, "]");
   return b.text;
 }
+
+API int samebitsEmuRow(int index, const char **opcodes, const char **types, const char **expression) {
+  static _Thread_local char text[64];
+  u32 at = (u32)index;
+  for (u32 t = 0; index >= 0 && isa_current()->tables[t]; at -= isa_current()->tables[t++]->count) {
+    if (at >= isa_current()->tables[t]->count) continue;
+    const Row *row = &isa_current()->tables[t]->rows[at];
+    text[0] = 0;
+    for (u32 k = 0; k < 6 && row->types[k] != T_none; k++) {
+      size_t n = strlen(text);
+      (void)snprintf(text + n, sizeof text - n, "%s%s", k ? " " : "", type_name((Type)row->types[k]));
+    }
+    *opcodes = row->names, *types = text, *expression = row->text;
+    return 1;
+  }
+  return 0;
+}

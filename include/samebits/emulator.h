@@ -32,6 +32,9 @@ void samebitsEmuSetApprox(int mode, uint64_t seed, long site, int fuse);
 /* The approximate instructions and fusable pairs of an entry as a JSON array of
  * {"instruction","file","line","ptx_line"}. */
 char *samebitsEmuSites(void *module, const char *entry);
+/* Row `index` of the opcode table: its opcodes separated by blanks, its types (destination first), its expression. 0:
+ * no such row. */
+int samebitsEmuRow(int index, const char **opcodes, const char **types, const char **expression);
 /* "baseline", "avx2" or "avx512": which handlers run. */
 const char *samebitsEmuIsa(void);
 
