@@ -242,6 +242,7 @@ sb_status sb_driver_function(sb_module *m, const char *entry, sb_function *funct
   *function = handle;
   return SB_OK;
 }
+void *sb_driver_module_handle(sb_module *m) { return m->handle; }
 void sb_driver_unload(sb_module *m) {
   if (!m) return;
   if (enter(m->driver) == SB_OK) (void)m->driver->cuModuleUnload(m->handle);

@@ -18,6 +18,8 @@ typedef struct {
   void (*counting)(int);
   const char *(*counters)(void);
   void (*approx)(int, uint64_t, long, int);
+  char *(*sites)(void *, const char *);
+  void (*release)(void *);
 } Extension;
 
 static void find(const sb_driver *d, const char *name, void *function) {
@@ -30,6 +32,7 @@ static Extension extension_of(const sb_driver *d) {
   find(d, "samebitsEmuProtect", &e.protect), find(d, "samebitsEmuForget", &e.forget);
   find(d, "samebitsEmuSetCounting", &e.counting), find(d, "samebitsEmuCounters", &e.counters);
   find(d, "samebitsEmuSetApprox", &e.approx);
+  find(d, "samebitsEmuSites", &e.sites), find(d, "samebitsEmuFree", &e.release);
   return e;
 }
 
@@ -115,48 +118,80 @@ static sb_status download(Session *s, int k, void *to) {
   return sb_driver_download(s->driver, to, s->address[k], bytes_of(&s->run->args[k]));
 }
 
-/* The varied runs: which bytes of the outputs ever change. */
-static sb_status vary(Session *s, unsigned char *const *before, json_t *result) {
+/* Runs once more and marks in changed[k][byte] (0: never changed) what differs from the tensors, with 1 + `cause`. */
+static sb_status rerun(Session *s, unsigned char *const *before, unsigned short **changed, int cause) {
   sb_kernel_run *run = s->run;
-  int64_t stable = 0;
-  json_t *unstable = json_array();
-  char **changed = calloc((size_t)run->arg_count + 1, sizeof *changed);
-  sb_status status = changed && unstable ? SB_OK : sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
-  for (int k = 0; k < run->arg_count && status == SB_OK; k++)
-    if (run->args[k].kind == SB_ARG_OUT || run->args[k].kind == SB_ARG_INOUT) {
-      changed[k] = calloc(1, bytes_of(&run->args[k]) + 1);
-      if (!changed[k]) status = sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
-    }
-  for (int n = 0; n <= run->approx && status == SB_OK; n++) {
-    s->extension.approx(n ? 2 : 1, (uint64_t)n, -1, n == 0 || n % 2); /* the first: correctly rounded, but fused */
-    status = launch(s, before);
-    for (int k = 0; k < run->arg_count && status == SB_OK; k++) {
-      if (!changed[k]) continue;
-      size_t bytes = bytes_of(&run->args[k]);
-      unsigned char *now = malloc(bytes + 1);
-      status = now ? download(s, k, now) : sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
-      for (size_t b = 0; b < bytes && status == SB_OK; b++)
-        changed[k][b] |= now[b] != ((unsigned char *)run->args[k].tensor.data)[b];
-      free(now);
-    }
-  }
+  sb_status status = launch(s, before);
   for (int k = 0; k < run->arg_count && status == SB_OK; k++) {
     if (!changed[k]) continue;
-    const sb_tensor *t = &run->args[k].tensor;
+    size_t bytes = bytes_of(&run->args[k]);
+    unsigned char *now = malloc(bytes + 1);
+    status = now ? download(s, k, now) : sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
+    for (size_t b = 0; b < bytes && status == SB_OK; b++)
+      if (now[b] != ((unsigned char *)run->args[k].tensor.data)[b] && !changed[k][b])
+        changed[k][b] = (unsigned short)(1 + cause);
+    free(now);
+  }
+  return status;
+}
+
+static void list_outputs(const Session *s, unsigned short *const *changed, const json_t *sites, json_t *result) {
+  json_t *unstable = json_array();
+  json_int_t stable = 0;
+  size_t count = json_array_size(sites);
+  for (int k = 0; k < s->run->arg_count; k++) {
+    if (!changed[k]) continue;
+    const sb_tensor *t = &s->run->args[k].tensor;
     int bits = sb_format_of(t->format)->bits;
-    for (int64_t e = 0, count = sb_tensor_count(t); e < count; e++) {
-      bool differs = false;
-      for (int64_t b = e * bits / 8; b < (e * bits + bits + 7) / 8; b++) differs |= changed[k][b] != 0;
-      if (!differs)
-        stable++;
-      else if (json_array_size(unstable) < 100000)
-        json_array_append_new(unstable, json_pack("{s:s,s:I}", "tensor", run->args[k].name, "index", (json_int_t)e));
+    for (int64_t e = 0, n = sb_tensor_count(t); e < n; e++) {
+      size_t cause = 0;
+      for (int64_t b = e * bits / 8; b < (e * bits + bits + 7) / 8; b++)
+        if (changed[k][b]) cause = changed[k][b];
+      stable += cause == 0;
+      if (!cause || json_array_size(unstable) >= 100000) continue;
+      json_t *one = json_pack("{s:s,s:I}", "tensor", s->run->args[k].name, "index", (json_int_t)e),
+             *site = cause <= count ? json_array_get(sites, cause - 1) : NULL;
+      if (site) {
+        json_object_set(one, "instruction", json_object_get(site, "instruction"));
+        json_object_set(one, "file", json_object_get(site, "file"));
+        json_object_set(one, "line", json_object_get(site, "line"));
+      }
+      json_array_append_new(unstable, one);
     }
   }
-  for (int k = 0; changed && k < run->arg_count; k++) free(changed[k]);
-  free(changed);
   json_object_set_new(result, "stable", json_integer(stable));
   json_object_set_new(result, "unstable", unstable);
+}
+
+/* The varied runs: each approximate instruction and each fusable pair alone, so that a change has a cause, then all
+ * together. */
+static sb_status vary(Session *s, unsigned char *const *before, const json_t *sites, json_t *result) {
+  sb_kernel_run *run = s->run;
+  size_t count = json_array_size(sites);
+  unsigned short **changed = calloc((size_t)run->arg_count + 1, sizeof *changed);
+  sb_status status = changed ? SB_OK : sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
+  for (int k = 0; k < run->arg_count && status == SB_OK; k++)
+    if (run->args[k].kind == SB_ARG_OUT || run->args[k].kind == SB_ARG_INOUT) {
+      changed[k] = calloc(bytes_of(&run->args[k]) + 1, sizeof **changed);
+      if (!changed[k]) status = sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
+    }
+  for (size_t k = 0; k < count && k < 64 && status == SB_OK; k++) {
+    const json_t *site = json_array_get(sites, k);
+    bool fusable = json_is_true(json_object_get(site, "fusable"));
+    long number = (long)json_integer_value(json_object_get(site, "site"));
+    for (int n = 0; n < (fusable ? 1 : run->approx) && status == SB_OK; n++) {
+      s->extension.approx(fusable ? 1 : 2, (uint64_t)n + 1, number, fusable);
+      status = rerun(s, before, changed, (int)k);
+    }
+  }
+  for (int n = 0; n < run->approx && status == SB_OK; n++) {
+    s->extension.approx(2, (uint64_t)n + 1, -1, n % 2);
+    status = rerun(s, before, changed, (int)count);
+  }
+  s->extension.approx(0, 0, -1, 0);
+  if (status == SB_OK) list_outputs(s, changed, sites, result);
+  for (int k = 0; changed && k < run->arg_count; k++) free(changed[k]);
+  free(changed);
   return status;
 }
 
@@ -169,8 +204,8 @@ static char *failure(const Session *s, const char *entry, sb_status status, sb_k
                     sb_message());
 }
 
-static sb_status execute(Session *s, const char *entry, unsigned char **before, sb_kernel_outcome *outcome,
-                         char **json) {
+static sb_status execute(Session *s, const char *entry, const json_t *sites, unsigned char **before,
+                         sb_kernel_outcome *outcome, char **json) {
   sb_kernel_run *run = s->run;
   sb_status status = SB_OK;
   for (int k = 0; k < run->arg_count && status == SB_OK; k++) {
@@ -185,7 +220,7 @@ static sb_status execute(Session *s, const char *entry, unsigned char **before, 
     status = sb_driver_alloc(s->driver, n, &s->address[k]);
   }
   if (status) return status;
-  bool approx = run->approx >= 0 && s->extension.approx;
+  bool approx = run->approx >= 0 && s->extension.approx && json_array_size(sites);
   if (s->extension.approx) s->extension.approx(approx ? 1 : 0, 0, -1, 0);
   if (s->extension.budget) s->extension.budget(run->max_instructions);
   if (s->extension.quiet) s->extension.quiet(1);
@@ -203,7 +238,7 @@ static sb_status execute(Session *s, const char *entry, unsigned char **before, 
   if (run->counters && s->extension.counters)
     json_object_set_new(result, "counters", json_loads(s->extension.counters(), 0, NULL));
   *outcome = approx ? SB_KERNEL_UNPROVEN : SB_KERNEL_OK;
-  if (status == SB_OK && approx) status = vary(s, before, result);
+  if (status == SB_OK && approx) status = vary(s, before, sites, result);
   if (status == SB_OK) *json = json_dumps(result, JSON_COMPACT);
   json_decref(result);
   return status;
@@ -227,8 +262,14 @@ sb_status sb_kernel_execute(sb_driver *driver, sb_kernel_run *run, sb_kernel_out
     status = sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
   if (status == SB_OK && (*json = check_parameters(driver, s.function, entry, run)))
     *outcome = SB_KERNEL_FAULT;
-  else if (status == SB_OK)
-    status = execute(&s, entry, before, outcome, json);
+  else if (status == SB_OK) {
+    char *text_of_sites =
+        s.extension.sites && run->approx >= 0 ? s.extension.sites(sb_driver_module_handle(module), entry) : NULL;
+    json_t *sites = text_of_sites ? json_loads(text_of_sites, 0, NULL) : NULL;
+    if (text_of_sites) s.extension.release(text_of_sites);
+    status = execute(&s, entry, sites, before, outcome, json);
+    json_decref(sites);
+  }
   for (size_t k = 0; before && s.address && k < n; k++) {
     if (s.address[k]) (void)sb_driver_free(driver, s.address[k]);
     free(before[k]);

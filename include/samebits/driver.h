@@ -38,6 +38,7 @@ void *sb_driver_symbol(const sb_driver *driver, const char *name);
 sb_status sb_driver_load(sb_driver *driver, const char *text, size_t size, sb_module **module);
 sb_status sb_driver_function(sb_module *module, const char *entry, sb_function *function);
 void sb_driver_unload(sb_module *module);
+void *sb_driver_module_handle(sb_module *module); /* the library's CUmodule */
 
 /* Device memory. A new allocation holds nothing that may be read before it is written. */
 sb_status sb_driver_alloc(sb_driver *driver, size_t bytes, uint64_t *address);
