@@ -1,5 +1,6 @@
-/* Directed: rows that were searched for each mechanism (`samebits directed make`, conformance/fills/directed.txt), such that
- * each rewrite of a contract differs from it on one of them. A block of x (what shares a scale) repeats one row of the pool. */
+/* Directed: rows that were searched for each mechanism (`samebits directed make`, conformance/fills/directed.txt), such
+ * that each rewrite of a contract differs from it on one of them. A block of x (what shares a scale) repeats one row of
+ * the pool. */
 #include "samebits/fill.h"
 
 #include <pthread.h>
@@ -58,5 +59,6 @@ static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
   return SB_OK;
 }
 
-const sb_fill sb_fill_directed = {
-    .name = "directed", .summary = "rows searched for each mechanism, on which it differs from its contract", .make = make};
+const sb_fill sb_fill_directed = {.name = "directed",
+                                  .summary = "rows searched for each mechanism, on which it differs from its contract",
+                                  .make = make};

@@ -78,7 +78,7 @@ typedef struct sb_candidate {
   const sb_mechanism *mechanism;
   const sb_alternative *alternative;
   char parameter[48];    /* "eps = 1e-05"; "" */
-  bool fitted; /* the parameter was read off the data */
+  bool fitted;           /* the parameter was read off the data */
   int site;              /* which place; -1: all of them */
   sb_contract *contract; /* rewritten, not checked; belongs to `arena` of sb_rewrite_each */
   int line;              /* the first changed line */

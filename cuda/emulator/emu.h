@@ -46,8 +46,8 @@ typedef enum {
   X(s8)                                                                                                                \
   X(b16)                                                                                                               \
   X(u16)                                                                                                               \
-  X(s16) X(b32) X(u32) X(s32) X(f16) X(bf16) X(f16x2) X(bf16x2) X(f32) X(pred) X(b64) X(u64) X(s64) X(f64) X(f32x2)    \
-      X(b128)
+  X(s16)                                                                                                               \
+  X(b32) X(u32) X(s32) X(f16) X(bf16) X(f16x2) X(bf16x2) X(f32) X(pred) X(b64) X(u64) X(s64) X(f64) X(f32x2) X(b128)
 #define EMU_TYPE_ENUM(t) T_##t,
 typedef enum { T_none, EMU_TYPES(EMU_TYPE_ENUM) T_count } Type;
 #undef EMU_TYPE_ENUM

@@ -52,8 +52,8 @@ sb_status sb_driver_fill(sb_driver *driver, uint64_t to, unsigned char value, si
  * device times itself with events. */
 sb_status sb_driver_launch(sb_driver *driver, sb_function function, const sb_grid *grid, void **params,
                            uint64_t *nanoseconds);
-/* Queues a launch on a stream (a CUstream; NULL: the default one) and returns; the kernel's own errors come from the next call that
- * waits. sb_driver_wait waits for the stream. */
+/* Queues a launch on a stream (a CUstream; NULL: the default one) and returns; the kernel's own errors come from the
+ * next call that waits. sb_driver_wait waits for the stream. */
 sb_status sb_driver_queue(sb_driver *driver, sb_function function, const sb_grid *grid, void **params, void *stream);
 sb_status sb_driver_wait(sb_driver *driver, void *stream);
 /* The JSON object of the last fault or refusal on the emulator (cuda/emulator), "" elsewhere. */
