@@ -59,7 +59,7 @@ typedef struct totals {
   int mechanisms, killed, equivalent, survivors;
 } totals;
 
-static void print_row(const sb_mutant_row *r, const char *const *names, int count, totals *t) {
+static void print_row(const sb_mutant_row *r, int count, totals *t) {
   printf("| %s | %d |", r->mechanism->id, r->forms);
   for (int f = 0; f < count; f++) printf(" %s |", r->killed >> f & 1 ? "x" : "");
   if (r->survivors)
@@ -107,7 +107,7 @@ static sb_status matrix(const char *name, sb_format dtype, totals *t) {
     for (int f = 0; f <= count; f++) printf("---|");
     putchar('\n');
     for (int i = 0; i < sb_mechanism_count(); i++)
-      if (rows[i].forms) print_row(&rows[i], names, count, t);
+      if (rows[i].forms) print_row(&rows[i], count, t);
   }
   free(rows);
   for (int f = 0; f < count; f++) sb_tensor_free(&x[f]);

@@ -78,7 +78,7 @@ static sb_tile tile_of(const checker *c, sb_over o) {
   case OVER_GROUP:
     return (sb_tile){1, group >= c->env->cols ? 0 : group};
   case OVER_BLOCK:
-    return (sb_tile){o.r >= c->env->rows ? 0 : o.r, o.c >= c->env->cols ? 0 : o.c};
+    return (sb_tile){o.r, o.c};
   default:
     return (sb_tile){0, 0};
   }
@@ -310,6 +310,24 @@ sb_status sb_contract_check(sb_contract *contract, const sb_env *env) {
       if (group > 0 && env->cols % group != 0)
         return sb_fail(SB_UNSUPPORTED, "%s:%d:1: a row of %lld columns has no whole number of groups of %lld",
                        contract->name, l->number, (long long)env->cols, (long long)group);
+    }
+    const sb_binding *given = NULL;
+    for (int i = 0; i < env->binding_count; i++)
+      if (strcmp(env->bindings[i].name, l->name) == 0) given = &env->bindings[i];
+    if (given) {
+      sb_node *n = sb_arena_get(contract->arena, sizeof *n);
+      if (!n) return sb_fail(SB_NO_MEMORY, "%s: no memory", contract->name);
+      *n = (sb_node){.op = C_INPUT,
+                     .at = CF_NONE,
+                     .name = l->name,
+                     .line = l->number,
+                     .column = 1,
+                     .via = CF_NONE,
+                     .tile = given->tile,
+                     .index = (int8_t)(given - env->bindings),
+                     .fmt = (int8_t)sb_cf_resolve(env, l->format)};
+      l->expr = n;
+      continue;
     }
     if (!check(&c, l->expr) || !settle(&c, l)) return c.status;
     /* A line of constants has a value for each tile of its section. */

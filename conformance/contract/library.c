@@ -52,11 +52,14 @@ static bool add(const char *path, const char *text, bool replace) {
   char name[256], other[300];
   if (!name_of(path, name, sizeof name)) return true;
   if (!put(name, text, false, replace)) return false;
-  char *prepare = strstr(name, "/prepare@");
-  if (!prepare) return true;
+  /* The operations are slices of prepare; of convert where there is no prepare. */
+  char *step = strstr(name, "/prepare@");
+  bool prepare = step != NULL;
+  if (!prepare) step = strstr(name, "/convert@");
+  if (!step) return true;
   for (int i = 0; i < 3; i++) {
-    snprintf(other, sizeof other, "%.*s/%s%s", (int)(prepare - name), name, operations[i], prepare + 8);
-    if (!put(other, text, true, replace)) return false;
+    snprintf(other, sizeof other, "%.*s/%s%s", (int)(step - name), name, operations[i], step + 8);
+    if (!put(other, text, true, prepare)) return false;
   }
   return true;
 }
@@ -153,17 +156,6 @@ bool sb_contract_is_operation(const sb_contract_case *c) {
   return false;
 }
 
-sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
-  char name[300];
-  *contract = NULL;
-  sb_contract_case_name(c, name, sizeof name);
-  const char *text = sb_contracts_text(name);
-  if (!text) return sb_fail(SB_USAGE, "no contract %s (samebits list contracts)", name);
-  if (strcmp(c->recipe, "affine") == 0 && !c->preserve_zero)
-    return sb_fail(SB_UNSUPPORTED, "%s: there is no contract for preserve_zero = false", name);
-  return sb_contract_parse(name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
-}
-
 /* Marks the lines that line `i` needs. */
 static void needs(const sb_contract *k, const sb_node *n, bool *marked) {
   int line = n->op == C_NAME ? sb_line_find(k, n->name) : -1;
@@ -194,9 +186,30 @@ static void cut(sb_contract *k, const sb_contract_case *c) {
     needs(k, k->lines[line].expr, marked);
   }
   int kept = 0;
-  for (int i = 0; i < k->line_count; i++)
-    if (wanted[i] || (marked[i] && !given[i])) k->lines[kept++] = k->lines[i];
+  for (int i = 0; i < k->line_count; i++) {
+    /* A line that is given stays for its format; its expression is the tensor. */
+    if (given[i] && !wanted[i]) {
+      sb_node *n = sb_arena_get(k->arena, sizeof *n);
+      if (n)
+        *n = (sb_node){.op = C_NAME, .at = CF_NONE, .name = k->lines[i].name, .line = k->lines[i].number, .column = 1},
+        k->lines[i].expr = n;
+    }
+    if (wanted[i] || marked[i]) k->lines[kept++] = k->lines[i];
+  }
   k->line_count = kept;
+}
+
+sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
+  char name[300];
+  *contract = NULL;
+  sb_contract_case_name(c, name, sizeof name);
+  const char *text = sb_contracts_text(name);
+  if (!text) return sb_fail(SB_USAGE, "no contract %s (samebits list contracts)", name);
+  if (strcmp(c->recipe, "affine") == 0 && !c->preserve_zero)
+    return sb_fail(SB_UNSUPPORTED, "%s: there is no contract for preserve_zero = false", name);
+  sb_status status = sb_contract_parse(name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
+  if (status == SB_OK && sb_contract_is_operation(c)) cut(*contract, c);
+  return status;
 }
 
 sb_status sb_contract_text(const char *name, char **text) {
@@ -206,7 +219,12 @@ sb_status sb_contract_text(const char *name, char **text) {
   sb_status status = sb_contract_case_parse(name, SB_F32, 0, &c);
   if (status == SB_OK) status = sb_contract_load(&c, &k);
   if (status != SB_OK) return status;
-  if (sb_contract_is_operation(&c)) cut(k, &c);
+  int kept = 0;
+  for (int i = 0; sb_contract_is_operation(&c) && i < k->line_count; i++) {
+    const sb_node *e = k->lines[i].expr;
+    if (!(e->op == C_NAME && strcmp(e->name, k->lines[i].name) == 0)) k->lines[kept++] = k->lines[i];
+  }
+  if (sb_contract_is_operation(&c)) k->line_count = kept;
   size_t size = sb_contract_print(k, NULL, 0) + 1;
   *text = malloc(size);
   if (*text)

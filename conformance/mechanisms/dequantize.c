@@ -254,7 +254,7 @@ static const sb_mechanism mechanisms[] = {
     {"group-scale-to-fp8", 49, "group scale in T | e4m3", "torchao Int4PreshuffledTensor",
      "store the group scale as the contract does", 15, FORMS(scale_to_fp8)},
     {"quantize-with-one-scale-store-another", 50, "codes and output from one scale | from two",
-     "llama.cpp; torchao int4 weight-only", "use one scale throughout", 16, FORMS(other_scale)},
+     "llama.cpp; torchao int4 weight-only", "use one scale throughout", 20, FORMS(other_scale)},
     {"group-from-codes", 0, "group qparams from dequantized values | from the e4m3 codes",
      "torchao float8-int4 prepare | MSLK quantize_int4_preshuffle", "take the group's extrema where the contract does",
      15, FORMS(from_codes)},

@@ -1,0 +1,114 @@
+/* explain on captures of wrong kernels that numpy made (tests/captures.py), and on golden files. */
+#include "samebits/explain.h"
+#include "samebits/fill.h"
+#include "tests/suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Whether the answer's ids are exactly those of one of the sets "a+b|c". */
+static bool answers(const sb_explained_set *set, const char *sets) {
+  char copy[512];
+  snprintf(copy, sizeof copy, "%s", sets);
+  for (char *one, *rest = copy; (one = strsep(&rest, "|"));) {
+    bool all = true;
+    int count = 0;
+    for (char *id, *ids = one; (id = strsep(&ids, "+")); count++) {
+      bool found = false;
+      for (int i = 0; i < set->count; i++) found = found || strcmp(set->steps[i].id, id) == 0;
+      all = all && found;
+    }
+    for (int i = 0; i < set->count; i++)
+      for (int j = 0; j < i; j++) count += strcmp(set->steps[i].id, set->steps[j].id) == 0;
+    if (all && count == set->count) return true;
+  }
+  return false;
+}
+
+/* Each capture gets the verdict and the mechanisms that its maker put in; none gets another name. */
+START_TEST(captures_are_explained) {
+  FILE *f = fopen(SAMEBITS_SOURCE_DIR "/tests/captures/expected.tsv", "r");
+  char line[512], path[4096];
+  int files = 0, explained = 0, unexplained = 0;
+  ck_assert_ptr_nonnull(f);
+  while (fgets(line, sizeof line, f)) {
+    char *rest = line, *name = strsep(&rest, "\t"), *verdict = strsep(&rest, "\t"), *sets = strsep(&rest, "\n");
+    sb_explanation *e;
+    snprintf(path, sizeof path, "%s/tests/captures/%s.safetensors", SAMEBITS_SOURCE_DIR, name);
+    sb_ok(sb_explain_file(path, NULL, &e));
+    ck_assert_msg(strcmp(sb_verdict_names[e->verdict], verdict) == 0, "%s: %s, expected %s", name,
+                  sb_verdict_names[e->verdict], verdict);
+    if (e->verdict == SB_EXPLAINED)
+      ck_assert_msg(answers(&e->sets[0], sets), "%s: %s ..., expected %s", name, e->sets[0].steps[0].id, sets);
+    explained += e->verdict == SB_EXPLAINED;
+    unexplained += e->verdict == SB_UNEXPLAINED;
+    files++;
+    sb_explanation_free(e);
+  }
+  fclose(f);
+  ck_assert_int_ge(explained, 60);
+  ck_assert_int_ge(unexplained, 20);
+  ck_assert_int_gt(files, explained + unexplained);
+}
+END_TEST
+
+static void explain_step(const char *left, const char *right, sb_format dtype, const char *fill_name,
+                         const char *sets) {
+  sb_contract_case from, to;
+  sb_tensor in[SB_SLOTS] = {{0}}, out[SB_SLOTS];
+  const sb_fill *fill;
+  sb_spec spec;
+  sb_explanation *e;
+  sb_explain_options how = {.any_size = 1};
+  sb_ok(sb_spec_make("int8-dynamic-act-int4-weight", SB_ACTIVATION, SB_PREPARE, SB_TORCHAO_0_10_CPU, "", dtype, 0,
+                     &spec));
+  sb_ok(sb_fill_parse(fill_name, &fill));
+  in[SB_X] = sb_tensor_2d(dtype, 33, 256);
+  sb_ok(sb_tensor_alloc(&in[SB_X]));
+  sb_ok(fill->make(&spec, 1, &in[SB_X]));
+  sb_ok(sb_contract_case_parse(left, dtype, 0, &from));
+  sb_ok(sb_contract_case_parse(right, dtype, 0, &to));
+  sb_ok(sb_contract_run(&to, in, out));
+  sb_ok(sb_explain_tensors(&from, "case", in, out, &how, &e));
+  ck_assert_msg(e->verdict == SB_EXPLAINED, "%s, %s: %s", right, sb_format_of(dtype)->name,
+                sb_verdict_names[e->verdict]);
+  ck_assert_msg(answers(&e->sets[0], sets), "%s, %s: %s ..., expected %s", right, sb_format_of(dtype)->name,
+                e->sets[0].steps[0].id, sets);
+  sb_explanation_free(e);
+  sb_tensor_free(&in[SB_X]);
+  for (int s = 0; s < SB_SLOTS; s++) sb_tensor_free(&out[s]);
+}
+
+#define ACTIVATION "int8-dynamic-act-int4-weight/activation/"
+/* torchao 0.10's convert against its prepare: fp64 qparams and the zero point added before rounding, what PR #1964
+ * found. */
+START_TEST(pull_request_1964_is_found) {
+  explain_step(ACTIVATION "prepare@torchao-0.10-cpu", ACTIVATION "convert@torchao-0.10-cpu", SB_F32, "tie",
+               "fp64-qparams-widened+add-before-round|add-before-round");
+  explain_step(ACTIVATION "prepare@torchao-0.10-cpu", ACTIVATION "convert@torchao-0.10-cpu", SB_BF16, "tie",
+               "fp64-qparams-widened+add-before-round|add-before-round");
+}
+END_TEST
+
+/* 0.10's prepare against 0.11's and 0.18's convert: what #2060 changed, and nothing else. */
+START_TEST(pull_request_2060_is_found) {
+  static const sb_format dtypes[] = {SB_BF16, SB_F16};
+  for (int d = 0; d < 2; d++) {
+    explain_step(ACTIVATION "prepare@torchao-0.10-cpu", ACTIVATION "convert@torchao-0.11-cpu", dtypes[d], "normal",
+                 "zp-nudge-side|zp-nudge-side+eps-value");
+    explain_step(ACTIVATION "prepare@torchao-0.10-cpu", ACTIVATION "convert@torchao-0.18-cpu", dtypes[d], "normal",
+                 "zp-nudge-side+per-op-vs-upcast");
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("explain");
+  TCase *tests = tcase_create("explain");
+  tcase_set_timeout(tests, 0);
+  tcase_add_test(tests, captures_are_explained);
+  tcase_add_test(tests, pull_request_1964_is_found);
+  tcase_add_test(tests, pull_request_2060_is_found);
+  suite_add_tcase(suite, tests);
+  return run_suite(suite);
+}
