@@ -1,6 +1,7 @@
-/* Quantizes a bf16 activation to int8, one scale and zero point a row, with the production kernels, and shows that the deployed
- * values are the trained ones. Usage: quantize_rows emu:sm_90   (the CPU), or quantize_rows cuda:0   (a GPU: nothing else changes).
- * Build: cc -I include docs/examples/quantize_rows.c libsamebits_cuda.a libsamebits_ref.a libsamebits_ptx.so -lm -lpthread -ldl */
+/* Quantizes a bf16 activation to int8, one scale and zero point a row, with the production kernels, and shows that the
+ * deployed values are the trained ones. Usage: quantize_rows emu:sm_90 (the CPU), or cuda:0 (a GPU; nothing else
+ * changes). cc -I include docs/examples/quantize_rows.c libsamebits_cuda.a libsamebits_ref.a libsamebits_ptx.so -lm
+ * -lpthread -ldl */
 #include "samebits/cuda.h"
 
 #include <math.h>
