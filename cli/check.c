@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -338,6 +339,14 @@ static bool whole(const request *r) {
          !s->fills && !s->seeds;
 }
 
+/* A run must not overwrite what it reads. */
+static sb_status refuse_overwriting(const char *output, const char *read) {
+  struct stat to, from;
+  if (!output || !read || stat(output, &to) || stat(read, &from)) return SB_OK;
+  if (!S_ISREG(to.st_mode) || to.st_dev != from.st_dev || to.st_ino != from.st_ino) return SB_OK;
+  return sb_fail(SB_USAGE, "--output %s is the file that the run reads (%s)", output, read);
+}
+
 /* The devices: --device, or the one that a case string names, or ref. A worker's command may hold commas. */
 static int split_devices(const request *r, char *names[MAX_DEVICES]) {
   static char from_case[64];
@@ -359,7 +368,9 @@ static sb_status run_all(tally *t, request *r) {
   char *names[MAX_DEVICES];
   sb_safetensors *input = NULL;
   int count = split_devices(r, names);
-  sb_status status = r->input ? sb_safetensors_open(r->input, &input) : SB_OK;
+  sb_status status = refuse_overwriting(r->output, r->input);
+  if (!status) status = refuse_overwriting(r->output, r->selection.only);
+  if (!status && r->input) status = sb_safetensors_open(r->input, &input);
   r->selection.input = r->check.input = input;
   r->selection.tensors = r->tensors;
   if (r->input) {

@@ -24,6 +24,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'o':
     o->oracle = word;
     return 0;
+  case 'r':
+    o->required = word;
+    return 0;
   case 'j':
     o->json = true;
     return 0;
@@ -39,7 +42,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
 static void print_difference(void *context, const sb_golden *golden, const sb_golden_case *at, sb_slot slot,
                              int64_t index, const sb_tensor *got) {
   options *o = context;
-  if (o->printed++ >= PRINTED) return;
+  if (!o->json && o->printed++ >= PRINTED) return;
   char expected[SB_ELEMENT_TEXT], text[SB_ELEMENT_TEXT];
   const char *path = sb_safetensors_path(golden->file), *tensor = sb_slot_names[slot];
   sb_element_text(&at->expected[slot], index, expected);

@@ -8,8 +8,25 @@
 
 enum { RECIPE, SIDE, STEP, FLAVOR, DTYPE, DEVICE, ELEMENTS, COLUMNS };
 
+/* A row with a name that does not exist would never be asked for. Devices are open: emu:*, cuda:*, worker:*. */
+static sb_status check_names(const sb_required *required, char *words[COLUMNS], int line) {
+  sb_side side;
+  sb_step step;
+  sb_flavor flavor;
+  sb_format dtype;
+  sb_status status = SB_OK;
+  if (!sb_recipe_find(words[RECIPE])) status = sb_fail(SB_FILE, "unknown recipe '%.60s'", words[RECIPE]);
+  if (!status) status = sb_side_parse(words[SIDE], &side);
+  if (!status) status = sb_step_parse(words[STEP], &step);
+  if (!status) status = sb_flavor_parse(words[FLAVOR], &flavor);
+  if (!status) status = sb_format_parse(words[DTYPE], &dtype);
+  return status ? sb_fail_in(SB_FILE, "%s: line %d", required->path, line) : SB_OK;
+}
+
 static sb_status parse_cell(sb_required *required, char *words[COLUMNS], int line) {
   char *end;
+  const sb_status known = check_names(required, words, line);
+  if (known) return known;
   errno = 0;
   long long least = strtoll(words[ELEMENTS], &end, 10);
   if (errno || *end || least < 1)
@@ -41,6 +58,7 @@ sb_status sb_required_load(const char *path, sb_required *required) {
       status = parse_cell(required, words, line);
   }
   free(text);
+  if (!status && required->count == 0) status = sb_fail(SB_FILE, "%s: there is no cell in it", path);
   if (status) sb_required_free(required);
   return status;
 }
