@@ -25,7 +25,6 @@ static uint64_t buffer(sb_cuda *cuda, int64_t bytes) {
 int main(int argc, char **argv) {
   sb_cuda *cuda;
   must(sb_cuda_open(argc > 1 ? argv[1] : "emu:sm_90", &cuda));
-
   static uint16_t x[ROWS * COLS], scale[ROWS], trained[ROWS * COLS], deployed[ROWS * COLS];
   static int8_t zero_point[ROWS];
   for (int i = 0; i < ROWS * COLS; i++) x[i] = sb_f32_to_bf16(sinf((float)i) * (float)(1 + i / COLS));
