@@ -171,13 +171,16 @@ START_TEST(smoke_is_enough) {
   sb_ok(sb_select(&(sb_selection){0}, ref, &list));
   sb_required required;
   sb_ok(sb_required_load(SAMEBITS_SOURCE_DIR "/ci/required.txt", &required));
-  ck_assert_int_gt(required.count, 400);
+  int here = 0;
   for (int i = 0; i < list.count; i++)
     sb_required_fill(&required, &list.cases[i].spec, "ref", list.cases[i].rows * list.cases[i].cols);
   for (int i = 0; i < required.count; i++) {
     ck_assert_int_ge(required.cells[i].least, 20000);
+    if (strcmp(required.cells[i].device, "ref") != 0) continue; /* filled on their own devices */
     ck_assert_int_ge(required.cells[i].filled, required.cells[i].least);
+    here++;
   }
+  ck_assert_int_gt(here, 400);
   sb_required_free(&required);
   sb_case_list_free(&list);
 }
