@@ -169,7 +169,7 @@ void allocate_slots(Parser *p) {
   }
   for (u32 k = 0; k < count; k++)
     if (lives[k].first != NOBODY && !lives[k].fixed) {
-      lives[k].wide = p->wide_slots[k / 8] >> (k % 8) & 1u;
+      lives[k].wide = (unsigned)p->wide_slots[k / 8] >> (k % 8) & 1u;
       order[n++] = &lives[k];
     }
   qsort(order, n, sizeof *order, by_first);

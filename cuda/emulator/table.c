@@ -2,7 +2,7 @@
 #include "emu.h"
 #include <stdlib.h>
 
-#if defined __x86_64__
+#if defined __x86_64__ && !defined EMU_BASELINE_ONLY
 extern const Isa emu_isa_baseline, emu_isa_avx2, emu_isa_avx512;
 #else
 extern const Isa emu_isa_baseline;
@@ -32,7 +32,7 @@ static Entry *slot_of(const char *s, size_t n) {
 }
 static void choose(void) {
   isa = &emu_isa_baseline;
-#if defined __x86_64__
+#if defined __x86_64__ && !defined EMU_BASELINE_ONLY
   const char *env = getenv("SAMEBITS_EMU_ISA");
   __builtin_cpu_init();
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
