@@ -41,8 +41,10 @@ sb_contract *sb_contract_copy(const sb_contract *from, sb_arena *arena) {
   if (!to) return NULL;
   *to = *from;
   to->arena = arena;
-  for (int i = 0; i < from->line_count; i++)
+  for (int i = 0; i < from->line_count; i++) {
     if (!(to->lines[i].expr = sb_node_copy(from->lines[i].expr, arena))) return NULL;
+    if (!(to->lines[i].name = sb_name_copy(from->lines[i].name, arena))) return NULL;
+  }
   return to;
 }
 

@@ -44,7 +44,7 @@ NUM u32 find_s64(u64 a) {
 NUM u32 find_nth_set(u32 mask, u32 base, i32 n) {
   base &= 31u;
   if (n == 0) return mask >> base & 1u ? base : ~0u;
-  i32 step = n > 0 ? 1 : -1, left = n > 0 ? n : -n;
+  i32 step = n > 0 ? 1 : -1, left = n > 0 ? n : n < -32 ? 33 : -n; /* beyond 32 none is found */
   for (i32 p = (i32)base; p >= 0 && p < 32; p += step)
     if (mask >> p & 1u && --left == 0) return (u32)p;
   return ~0u;

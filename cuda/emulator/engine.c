@@ -281,7 +281,7 @@ static void block_free(Block *b) {
       free(w->local), free(w->local_init);
     }
   free(b->warps), free(b->shared), free(b->shared_write), free(b->shared_read), free(b->shared_atomic),
-      free(b->diff_warp), free(b->diff_thread);
+      free(b->diff_warp), free(b->diff_thread), free(b->guarded_off), free(b->counters);
 }
 
 static bool block_init(Block *b, Launch *l) {
