@@ -92,17 +92,11 @@ bool sb_match(const sb_node *p, const sb_node *n, sb_meta *meta) {
   return false;
 }
 
-const char *sb_name_copy(const char *name, sb_arena *arena) {
-  size_t size = strlen(name) + 1;
-  char *copy = sb_arena_get(arena, size);
-  return copy ? memcpy(copy, name, size) : NULL;
-}
-
 sb_node *sb_node_copy(const sb_node *n, sb_arena *arena) {
   sb_node *copy = sb_arena_get(arena, sizeof *copy);
   if (!copy) return NULL;
   *copy = *n;
-  if (n->name && !(copy->name = sb_name_copy(n->name, arena))) return NULL;
+  if (n->name && !(copy->name = sb_arena_string(arena, n->name, strlen(n->name)))) return NULL;
   for (int i = 0; i < n->nargs; i++)
     if (!(copy->arg[i] = sb_node_copy(n->arg[i], arena))) return NULL;
   return copy;

@@ -23,7 +23,6 @@ bool sb_node_equal(const sb_node *a, const sb_node *b);
 bool sb_meta_bind(sb_meta *meta, const char *name, const sb_node *node);
 
 /* A copy owns everything that it names, so that it outlives the arena of what it was copied from. */
-const char *sb_name_copy(const char *name, sb_arena *arena);
 sb_node *sb_node_copy(const sb_node *node, sb_arena *arena);
 /* The replacement with what was bound; `format` stands for R. NULL: an unbound name. */
 sb_node *sb_build(const sb_node *replacement, const sb_meta *meta, int format, sb_arena *arena);

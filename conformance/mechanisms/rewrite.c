@@ -43,7 +43,8 @@ sb_contract *sb_contract_copy(const sb_contract *from, sb_arena *arena) {
   to->arena = arena;
   for (int i = 0; i < from->line_count; i++) {
     if (!(to->lines[i].expr = sb_node_copy(from->lines[i].expr, arena))) return NULL;
-    if (!(to->lines[i].name = sb_name_copy(from->lines[i].name, arena))) return NULL;
+    const char *name = from->lines[i].name;
+    if (!(to->lines[i].name = sb_arena_string(arena, name, strlen(name)))) return NULL;
   }
   return to;
 }
