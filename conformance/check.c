@@ -176,7 +176,9 @@ static sb_status check_step(sb_checking *k) {
 /* Moves the tensors into the result, where the caller wants them, and frees the rest. */
 static sb_status finish(sb_checking *k, sb_status status) {
   sb_result *result = k->result;
-  if (!status && k->options->digests) status = digest_all(k->got, result->digests);
+  const bool bits = result->status != SB_CASE_UNSUPPORTED && result->status != SB_SKIP && result->status != SB_ERROR &&
+                    result->status != SB_TIMEOUT && result->status != SB_CRASH;
+  if (!status && bits && k->options->digests) status = digest_all(k->got, result->digests);
   bool keep = k->options->keep && !status;
   for (int slot = 0; slot < SB_SLOTS; slot++) {
     sb_tensor *pair[] = {&k->expected[slot], &k->got[slot]}, *kept[] = {&result->expected[slot], &result->got[slot]};
