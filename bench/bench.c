@@ -14,10 +14,13 @@ typedef struct entry {
   run *run;
   int item; /* -1: the copy baseline of `bytes` */
   int64_t bytes;
-  char name[SB_BENCH_NAME];
+  char name[SB_CASE_TEXT];
+  double *samples;
+  int sample_count;
+  char digests[SB_SLOTS][SB_DIGEST_TEXT]; /* of the verified outputs */
 } entry;
 struct run {
-  const sb_bench_item *items;
+  const sb_case *cases;
   const sb_bench_options *options;
   sb_bench_summary *summary;
   entry *entries;
@@ -26,17 +29,7 @@ struct run {
   sb_bench_buffers buffers;
 };
 
-const char *sb_bench_name(const sb_bench_item *item, char text[SB_BENCH_NAME]) {
-  const sb_spec *spec = &item->spec;
-  const bool variant = spec->path->variant[0] != '\0';
-  snprintf(text, SB_BENCH_NAME, "%s/%s/%s@%s%s%s/%s/%" PRId64 "x%" PRId64 ":g%" PRId64 "/normal:%" PRIu64,
-           spec->recipe->name, sb_side_names[spec->path->side], sb_step_names[spec->step],
-           sb_flavor_names[spec->path->flavor], variant ? "+" : "", spec->path->variant,
-           sb_format_of(spec->dtype)->name, item->rows, item->cols, spec->group_size, item->seed);
-  return text;
-}
-
-static int64_t x_bytes(const sb_bench_item *item) {
+static int64_t x_bytes(const sb_case *item) {
   const sb_tensor x = sb_tensor_2d(item->spec.dtype, item->rows, item->cols);
   return sb_tensor_bytes(&x);
 }
@@ -58,14 +51,14 @@ static sb_status make_ready(run *self, int item) {
   if (self->ready == item) return SB_OK;
   if (self->ready >= 0) sb_bench_buffers_free(&self->buffers);
   self->ready = -1;
-  const sb_status status = sb_bench_buffers_make(&self->items[item], &self->buffers);
+  const sb_status status = sb_bench_buffers_make(&self->cases[item], &self->buffers);
   if (status == SB_OK) self->ready = item;
   return status;
 }
 
 static void item_body(void *context, sb_gb_state *state) {
-  const entry *self = context;
-  const sb_bench_item *item = &self->run->items[self->item];
+  entry *self = context;
+  const sb_case *item = &self->run->cases[self->item];
   const sb_run_options how = {.threads = self->run->options->threads, .isa = self->run->options->isa};
   sb_bench_buffers *buffers = &self->run->buffers;
   double copied = 0; /* bytes a second */
@@ -78,6 +71,8 @@ static void item_body(void *context, sb_gb_state *state) {
   sb_bench_buffers_poison(buffers);
   while (status == SB_OK && sb_gb_keep_running(state)) status = sb_run(&item->spec, buffers->in, buffers->out, &how);
   if (status == SB_OK) status = sb_bench_buffers_verify(buffers);
+  for (int slot = 0; slot < SB_SLOTS && status == SB_OK; slot++)
+    if (buffers->out[slot].rank > 0) status = sb_digest(&buffers->out[slot], self->digests[slot]);
   if (status != SB_OK) {
     sb_gb_fail(state, sb_message());
     return;
@@ -87,7 +82,7 @@ static void item_body(void *context, sb_gb_state *state) {
   sb_gb_value(state, "copy_bytes_per_second", copied);
 }
 
-static const entry *entry_named(const run *self, const char *name) {
+static entry *entry_named(const run *self, const char *name) {
   for (int i = 0; i < self->entry_count; i++)
     if (strcmp(self->entries[i].name, name) == 0) return &self->entries[i];
   return NULL;
@@ -95,7 +90,7 @@ static const entry *entry_named(const run *self, const char *name) {
 
 static void on_result(void *context, const sb_gb_result *result) {
   const run *self = context;
-  const entry *source = entry_named(self, result->name);
+  entry *source = entry_named(self, result->name);
   if (!source) return;
   if (result->error) {
     fprintf(stderr, "bench: %s: %s\n", result->name, result->error);
@@ -103,6 +98,8 @@ static void on_result(void *context, const sb_gb_result *result) {
     return;
   }
   const bool single = self->options->repetitions == 1;
+  if (!*result->aggregate && source->sample_count < self->options->repetitions)
+    source->samples[source->sample_count++] = result->seconds;
   if (!single && strcmp(result->aggregate, "median") != 0) return;
   if (source->item >= 0) self->summary->ran++;
   if (!self->options->on_result) return;
@@ -111,30 +108,36 @@ static void on_result(void *context, const sb_gb_result *result) {
                                    .seconds = result->seconds,
                                    .items_per_second = result->items_per_second,
                                    .bytes_per_second = result->bytes_per_second,
-                                   .copy_fraction = source->item < 0 ? 1.0 : result->counter(result, "copy_fraction")};
+                                   .copy_fraction = source->item < 0 ? 1.0 : result->counter(result, "copy_fraction"),
+                                   .samples = source->samples,
+                                   .sample_count = source->sample_count,
+                                   .digests = source->digests};
   self->options->on_result(self->options->context, &figures);
 }
 
-static void add(run *self, int item, int64_t bytes) {
+static sb_status add(run *self, int item, int64_t bytes) {
   entry *added = &self->entries[self->entry_count];
   *added = (entry){.run = self, .item = item, .bytes = bytes};
   if (item < 0)
     snprintf(added->name, sizeof added->name, "copy/%" PRId64, bytes);
   else
-    sb_bench_name(&self->items[item], added->name);
-  if (entry_named(self, added->name)) return; /* the same baseline, or the same item twice */
+    sb_case_print(&self->cases[item], added->name);
+  if (entry_named(self, added->name)) return SB_OK; /* the same baseline, or the same case twice */
+  added->samples = calloc((size_t)self->options->repetitions, sizeof *added->samples);
+  if (!added->samples) return sb_fail(SB_NO_MEMORY, "bench: no memory for the samples of %s", added->name);
   self->entry_count++;
   sb_gb_register(added->name, item < 0 ? copy_body : item_body, added, self->options->threads == 1);
+  return SB_OK;
 }
 
-sb_status sb_bench_run(const sb_bench_item *items, int count, const sb_bench_options *options,
-                       sb_bench_summary *summary) {
+sb_status sb_bench_run(const sb_case *cases, int count, const sb_bench_options *options, sb_bench_summary *summary) {
   *summary = (sb_bench_summary){0};
-  run self = {.items = items, .options = options, .summary = summary, .ready = -1};
+  run self = {.cases = cases, .options = options, .summary = summary, .ready = -1};
   self.entries = calloc((size_t)count * 2 + 1, sizeof *self.entries);
-  if (!self.entries) return sb_fail(SB_NO_MEMORY, "bench: no memory for %d items", count);
-  for (int i = 0; i < count; i++) add(&self, -1, x_bytes(&items[i]));
-  for (int i = 0; i < count; i++) add(&self, i, 0);
+  if (!self.entries) return sb_fail(SB_NO_MEMORY, "bench: no memory for %d cases", count);
+  sb_status status = SB_OK;
+  for (int i = 0; i < count && !status; i++) status = add(&self, -1, x_bytes(&cases[i]));
+  for (int i = 0; i < count && !status; i++) status = add(&self, i, 0);
   sb_gb_note("samebits", SAMEBITS_VERSION);
   sb_gb_note("isa", sb_isa_names[options->isa]);
   char threads[16];
@@ -146,9 +149,9 @@ sb_status sb_bench_run(const sb_bench_item *items, int count, const sb_bench_opt
                              .json = options->json,
                              .on_result = on_result,
                              .context = &self};
-  const int ran = sb_gb_run(&how);
+  if (!status && sb_gb_run(&how) < 0) status = sb_fail(SB_INTERNAL, "bench: Google Benchmark refused its options");
   if (self.ready >= 0) sb_bench_buffers_free(&self.buffers);
+  for (int i = 0; i < self.entry_count; i++) free(self.entries[i].samples);
   free(self.entries);
-  if (ran < 0) return sb_fail(SB_INTERNAL, "bench: Google Benchmark refused its options");
-  return SB_OK;
+  return status;
 }

@@ -7,39 +7,12 @@
 
 enum { GUARD = 4096, POISON = 0xA5 };
 
-/* splitmix64 of (seed, index): the generator is a function of the element, so the data do not depend on the order. */
-static uint64_t random_bits(uint64_t seed, uint64_t index) {
-  uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
-/* The sum of four uniform 16-bit numbers, scaled to variance 1, with the low bits of a fifth so that every mantissa
- * occurs. */
-static double nearly_normal(uint64_t bits) {
-  const double sum = (double)(bits & 0xffff) + (double)(bits >> 16 & 0xffff) + (double)(bits >> 32 & 0xffff) +
-                     (double)(bits >> 48) + (double)(bits * 0x9e3779b97f4a7c15u >> 40) * 0x1p-24;
-  return (sum - 131070.0) / 37837.2;
-}
-
-static sb_status fill(const sb_bench_item *item, sb_tensor *x) {
-  const int64_t count = sb_tensor_count(x);
-  const double sigma = item->spec.path->side == SB_WEIGHT ? 0.02 : 0.3;
-  for (int64_t i = 0; i < count; i++) {
-    const bool outlier = item->spec.path->side == SB_ACTIVATION && i % item->cols % 97 == 13;
-    sb_store(x->format, x->data, i,
-             nearly_normal(random_bits(item->seed, (uint64_t)i)) * sigma * (outlier ? 20.0 : 1.0));
-  }
-  return SB_OK;
-}
-
 /* Computes what quantize or dequantize takes beside x, by the steps before it. */
-static sb_status fill_qparams(const sb_bench_item *item, sb_bench_buffers *buffers) {
+static sb_status fill_qparams(const sb_case *item, sb_bench_buffers *buffers) {
   static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
   sb_tensor x = sb_tensor_2d(item->spec.dtype, item->rows, item->cols);
   sb_status status = sb_tensor_alloc(&x);
-  if (status == SB_OK) status = fill(item, &x);
+  if (status == SB_OK) status = item->fill->make(&item->spec, item->seed, &x);
   for (int i = 0; i < 2 && status == SB_OK && before[i] != item->spec.step; i++) {
     sb_spec spec = item->spec;
     spec.step = before[i];
@@ -66,7 +39,7 @@ static sb_status allocate_guarded(sb_bench_buffers *buffers, int slot) {
   return SB_OK;
 }
 
-sb_status sb_bench_buffers_make(const sb_bench_item *item, sb_bench_buffers *buffers) {
+sb_status sb_bench_buffers_make(const sb_case *item, sb_bench_buffers *buffers) {
   *buffers = (sb_bench_buffers){0};
   sb_status status = sb_spec_tensors(&item->spec, item->rows, item->cols, buffers->in, buffers->out);
   for (int slot = 0; slot < SB_SLOTS && status == SB_OK; slot++) {
@@ -81,7 +54,8 @@ sb_status sb_bench_buffers_make(const sb_bench_item *item, sb_bench_buffers *buf
       if (status == SB_OK) status = allocate_guarded(buffers, slot);
     }
   }
-  if (status == SB_OK && buffers->in[SB_X].rank > 0) status = fill(item, &buffers->in[SB_X]);
+  if (status == SB_OK && buffers->in[SB_X].rank > 0)
+    status = item->fill->make(&item->spec, item->seed, &buffers->in[SB_X]);
   if (status == SB_OK && (item->spec.step == SB_QUANTIZE || item->spec.step == SB_DEQUANTIZE))
     status = fill_qparams(item, buffers);
   const sb_run_options one = {.threads = 1, .isa = SB_ISA_PORTABLE};

@@ -10,8 +10,8 @@ typedef struct sb_bench_buffers {
   int64_t bytes;              /* read and written by one call */
 } sb_bench_buffers;
 
-/* Allocates everything, fills x and whatever else the step takes, and computes `expected`. */
-sb_status sb_bench_buffers_make(const sb_bench_item *item, sb_bench_buffers *buffers);
+/* Allocates everything, fills x by the case's fill, and whatever else the step takes, and computes `expected`. */
+sb_status sb_bench_buffers_make(const sb_case *item, sb_bench_buffers *buffers);
 
 /* Fills every output and the guards around it with a pattern that no result has. */
 void sb_bench_buffers_poison(sb_bench_buffers *buffers);

@@ -1,5 +1,5 @@
 /* samebits check: cases on devices, their verdicts, and what the run is worth. */
-#include "cli/select.h"
+#include "cli/check_options.h"
 #include "cli/table.h"
 #include "samebits/expect.h"
 #include "samebits/pool.h"
@@ -14,38 +14,9 @@
 
 enum { MAX_DEVICES = 16, MAX_PROBLEMS = 256 };
 
-enum {
-  DEVICE = 0x2000,
-  INPUT,
-  TENSOR,
-  OUTPUT,
-  JSON,
-  REQUIRED,
-  EXPECT,
-  REPEAT,
-  THREADS,
-  FAIL_FAST,
-  MAX_ERRORS,
-  SAVE_FAILURES,
-  LIFT_GATES,
-  TIMEOUT,
-  KERNELS,
-  JOBS
-};
-
-typedef struct request {
-  sb_selection selection;
-  char *devices;
-  const char *input, *tensors, *output, *required, *expect, *save;
-  bool json, fail_fast;
-  int64_t max_errors, jobs;
-  sb_device_options device;
-  sb_check_options check;
-} request;
-
 /* Everything that a run adds up. */
 typedef struct tally {
-  const request *r;
+  const sb_check_request *r;
   const char *program;
   sb_run_writer *writer;
   sb_table table;
@@ -57,90 +28,6 @@ typedef struct tally {
   bool progress, stopped;
   struct timespec start, shown;
 } tally;
-
-static error_t parse(int key, char *word, struct argp_state *state) {
-  request *r = state->input;
-  int64_t number = 0;
-  sb_status status = SB_OK;
-  switch (key) {
-  case ARGP_KEY_INIT:
-    state->child_inputs[0] = &r->selection;
-    return 0;
-  case DEVICE:
-    r->devices = word;
-    return 0;
-  case INPUT:
-    r->input = word;
-    return 0;
-  case TENSOR:
-    r->tensors = word;
-    return 0;
-  case OUTPUT:
-    r->output = word;
-    return 0;
-  case JSON:
-    r->json = true;
-    return 0;
-  case REQUIRED:
-    r->required = word;
-    return 0;
-  case EXPECT:
-    r->expect = word;
-    return 0;
-  case FAIL_FAST:
-    r->fail_fast = true;
-    return 0;
-  case SAVE_FAILURES:
-    r->save = word;
-    return 0;
-  case LIFT_GATES:
-    r->device.lift_gates = true;
-    return 0;
-  case KERNELS:
-    r->device.kernels = word;
-    return 0;
-  case MAX_ERRORS:
-    return sb_argp_error(sb_option_number("max-errors", word, 1, INT64_MAX, &r->max_errors));
-  case REPEAT:
-    status = sb_option_number("repeat", word, 1, 1000000, &number);
-    r->check.repeat = (int)number;
-    return sb_argp_error(status);
-  case THREADS:
-    status = sb_option_number("threads", word, 0, 4096, &number);
-    r->check.threads = r->device.threads = (int)number;
-    return sb_argp_error(status);
-  case JOBS:
-    status = sb_option_number("jobs", word, 1, 64, &r->jobs);
-    return sb_argp_error(status);
-  case TIMEOUT:
-    status = sb_option_number("timeout", word, 1, 86400, &number);
-    r->device.timeout = (double)number;
-    return sb_argp_error(status);
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_option table[] = {
-    {NULL, 0, NULL, 0, "Where and on what:", 2},
-    {"device", DEVICE, "D,...", 0, "devices (default: ref; samebits list devices)", 2},
-    {"input", INPUT, "FILE", 0, "every 2-D floating-point tensor of a safetensors file instead of fills", 2},
-    {"tensor", TENSOR, "GLOB", 0, "of them, those whose name matches", 2},
-    {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels", 2},
-    {"threads", THREADS, "N", 0, "threads of the reference (default: one a core)", 2},
-    {"jobs", JOBS, "N", 0, "processes for the cases (default: one a core; 1 on a GPU)", 2},
-    {"repeat", REPEAT, "N", 0, "run each case N times: the same bits every time", 2},
-    {"timeout", TIMEOUT, "SECONDS", 0, "a case", 2},
-    {"lift-gates", LIFT_GATES, NULL, 0, "run what upstream's architecture gates refuse", 2},
-    {NULL, 0, NULL, 0, "What comes out:", 3},
-    {"json", JSON, NULL, 0, "the run as JSON lines on standard output", 3},
-    {"output", OUTPUT, "RUN.jsonl", 0, "the run as JSON lines in a file", 3},
-    {"save-failures", SAVE_FAILURES, "DIR", 0, "a file for each case that is not PASS: input, expected, got", 3},
-    {"expect", EXPECT, "FILE", 0, "known divergences (default: ci/expect/DEVICE.txt)", 3},
-    {"required", REQUIRED, "FILE", 0, "cells that must be filled (default: ci/required.txt, for whole selections)", 3},
-    {"fail-fast", FAIL_FAST, NULL, 0, "stop at the first case that is not as expected", 3},
-    {"max-errors", MAX_ERRORS, "N", 0, "stop after N of them", 3},
-    {0}};
 
 static double seconds_since(const struct timespec *then) {
   struct timespec now;
@@ -179,10 +66,10 @@ static int exit_of_status(sb_case_status status) {
 
 /* One line a case that is not PASS: verdict, why, and how to get the same bits again. */
 static void print_case(const tally *t, const sb_case *c, const sb_result *result, const char *repro) {
-  char text[SB_CASE_TEXT];
+  char text[SB_CASE_TEXT], name[SB_VISIBLE], reason[SB_VISIBLE];
   clear_progress(t);
-  printf("%s %s: %s%s%s\n  %s\n", sb_case_status_names[result->status], sb_case_print(c, text), result->mechanisms,
-         *result->mechanisms ? ": " : "", result->reason, repro);
+  printf("%s %s: %s%s%s\n  %s\n", sb_case_status_names[result->status], sb_visible(sb_case_print(c, text), name),
+         result->mechanisms, *result->mechanisms ? ": " : "", sb_visible(result->reason, reason), repro);
 }
 
 /* Where a run goes to: its device, on which a failure is run again for its tensors. */
@@ -203,14 +90,16 @@ static sb_status take_result(void *context, const sb_case *c, sb_status status, 
   sb_expect(&t->expectations, text, result);
   t->statuses[result->status]++;
   t->exit_code = sb_exit_join(t->exit_code, exit_of_status(result->status));
-  if (result->status == SB_PASS || result->status == SB_EXPECTED) {
-    t->elements += result->elements;
+  const bool good = result->status == SB_PASS || result->status == SB_EXPECTED;
+  if (good || result->status == SB_FAIL) t->elements += result->elements;
+  if (good)
     sb_required_fill(&t->required, &c->spec, device->name, result->elements);
-  } else
+  else
     t->bad++;
   sb_repro(c, t->r->input, repro);
   if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro);
-  if (result->status != SB_PASS && t->r->save) {
+  const bool ends = result->status == SB_CRASH || result->status == SB_TIMEOUT; /* and would take this process along */
+  if (result->status != SB_PASS && t->r->save && !ends) {
     sb_check_options keeping = t->r->check;
     sb_result again;
     keeping.keep = true;
@@ -259,8 +148,9 @@ static void check_required(tally *t, const char *device) {
 /* A part of the cases cannot tell that a row is out of date: another part may hold the case that differs. */
 static bool partial(const sb_selection *s) {
   if (s->shards || s->only) return true;
+  sb_case c;
   for (int i = 0; i < s->pattern_count; i++)
-    if (!strpbrk(s->patterns[i], "*[")) return true;
+    if (sb_pattern_case(s, s->patterns[i], &c)) return true;
   return false;
 }
 
@@ -279,11 +169,10 @@ static void check_outdated(tally *t) {
 }
 
 /* Processes for a device: --jobs, or one a core where the work is this machine's. */
-static int jobs_for(const request *r, const sb_device *device) {
+static int jobs_for(const sb_check_request *r, const sb_device *device) {
   if (r->jobs) return (int)r->jobs;
-  const bool local = strcmp(device->family->scheme, "ref") == 0 || strcmp(device->family->scheme, "emu") == 0;
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  return !local || r->check.threads ? 1 : cores > 16 ? 16 : (int)cores;
+  return !device->family->forks || r->check.threads ? 1 : cores > 16 ? 16 : (int)cores;
 }
 
 static sb_status run_device(tally *t, const char *name) {
@@ -342,7 +231,7 @@ static sb_status finish(tally *t) {
 }
 
 /* Whether the selection is whole, so that the required cells are expected to be filled. */
-static bool whole(const request *r) {
+static bool whole(const sb_check_request *r) {
   const sb_selection *s = &r->selection;
   return s->pattern_count == 0 && !s->only && !s->shards && !s->name && !r->input && !s->shapes && !s->groups &&
          !s->fills && !s->seeds;
@@ -357,7 +246,7 @@ static sb_status refuse_overwriting(const char *output, const char *read) {
 }
 
 /* The devices: --device, or the one that a case string names, or ref. A worker's command may hold commas. */
-static int split_devices(const request *r, char *names[MAX_DEVICES]) {
+static int split_devices(const sb_check_request *r, char *names[MAX_DEVICES]) {
   static char from_case[64];
   int count = 0;
   if (r->devices && strncmp(r->devices, "worker:", 7) == 0) return names[0] = r->devices, 1;
@@ -365,7 +254,9 @@ static int split_devices(const request *r, char *names[MAX_DEVICES]) {
     names[count++] = word;
   for (int i = 0; i < r->selection.pattern_count && count == 0; i++) {
     sb_case c;
-    if (strpbrk(r->selection.patterns[i], "*[") || sb_case_parse(r->selection.patterns[i], &c) || !*c.device) continue;
+    if (!sb_pattern_case(&r->selection, r->selection.patterns[i], &c) || sb_case_parse(r->selection.patterns[i], &c) ||
+        !*c.device)
+      continue;
     strcpy(from_case, c.device);
     names[count++] = from_case;
   }
@@ -373,15 +264,20 @@ static int split_devices(const request *r, char *names[MAX_DEVICES]) {
   return count;
 }
 
-static sb_status run_all(tally *t, request *r) {
+static sb_status run_all(tally *t, sb_check_request *r) {
   char *names[MAX_DEVICES];
   sb_safetensors *input = NULL;
-  int count = split_devices(r, names);
-  sb_status status = refuse_overwriting(r->output, r->input);
+  int count = 0;
+  sb_status status = sb_check_request_valid(r);
+  if (!status) status = refuse_overwriting(r->output, r->input);
   if (!status) status = refuse_overwriting(r->output, r->selection.only);
   if (!status && r->input) status = sb_safetensors_open(r->input, &input);
   r->selection.input = r->check.input = input;
   r->selection.tensors = r->tensors;
+  if (!status) count = split_devices(r, names);
+  if (!status && r->device.kernels && count == 1 && strcmp(names[0], "ref") == 0)
+    status =
+        sb_fail(SB_USAGE, "--kernels %.200s needs a device that runs kernels: --device emu:sm_90", r->device.kernels);
   if (r->input) {
     r->selection.side = r->selection.sides;
     if (r->selection.sides && strcmp(r->selection.sides, "auto") == 0) r->selection.sides = NULL;
@@ -399,18 +295,8 @@ static sb_status run_all(tally *t, request *r) {
 }
 
 static int run(int argc, char **argv) {
-  static const struct argp_child children[] = {{&sb_select_argp, 0, NULL, 1}, {0}};
-  static const struct argp argp = {
-      table,
-      parse,
-      "[CASE|GLOB...]",
-      "Runs cases and compares bits. Exit: 0 all as expected, 1 bits differ, 2 usage, 3 nothing ran or a "
-      "file or device failed, 4 inconclusive.",
-      children,
-      NULL,
-      NULL};
-  request r = {.check.digests = true};
-  int exit_code = sb_parse_options(&argp, argc, argv, &r);
+  sb_check_request r = {.check.digests = true};
+  int exit_code = sb_parse_options(&sb_check_argp, argc, argv, &r);
   if (exit_code) return exit_code;
   tally t = {.r = &r, .program = argv[0], .progress = isatty(STDERR_FILENO) && !r.json};
   clock_gettime(CLOCK_MONOTONIC, &t.start);

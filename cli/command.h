@@ -39,4 +39,9 @@ typedef struct sb_subcommand {
 } sb_subcommand;
 int sb_dispatch(const char *command, const sb_subcommand *table, int count, int argc, char **argv);
 
+/* The text with control characters as \xNN, for a terminal: names from files may hold any. Returns `room`; what does
+ * not fit is cut. */
+enum { SB_VISIBLE = 2400 };
+const char *sb_visible(const char *text, char room[SB_VISIBLE]);
+
 #endif

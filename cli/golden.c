@@ -53,9 +53,23 @@ static void print_difference(void *context, const sb_golden *golden, const sb_go
     json_dumpf(line, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(line);
-  } else
-    printf("%s: case %s: %s[%" PRId64 ", %" PRId64 "] (index %" PRId64 "): expected %s, got %s\n", path, at->name,
-           tensor, index / got->dims[1], index % got->dims[1], index, expected, text);
+  } else {
+    char file[SB_VISIBLE], name[SB_VISIBLE];
+    printf("%s: case %s: %s[%" PRId64 ", %" PRId64 "] (index %" PRId64 "): expected %s, got %s\n",
+           sb_visible(path, file), sb_visible(at->name, name), tensor, index / got->dims[1], index % got->dims[1],
+           index, expected, text);
+  }
+}
+
+/* What a file holds beside what its step computes is not compared, and that is said. */
+static void print_ignored(const options *o, const sb_golden *golden) {
+  char names[128] = "", file[SB_VISIBLE];
+  for (int slot = 0; slot < SB_SLOTS; slot++)
+    if (golden->ignored[slot])
+      snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "", sb_slot_names[slot]);
+  if (*names)
+    fprintf(o->json ? stderr : stdout, "%s: not compared: %s (the step does not compute it)\n",
+            sb_visible(sb_safetensors_path(golden->file), file), names);
 }
 
 static int verify(int argc, char **argv) {
@@ -91,6 +105,7 @@ static int verify(int argc, char **argv) {
       status = sb_golden_verify(&golden, oracle, NULL, &counts, print_difference, &o);
       if (!status && counts.different == before.different)
         sb_required_fill(&required, &golden.spec, "ref", counts.elements - before.elements);
+      if (!status) print_ignored(&o, &golden);
       sb_golden_close(&golden);
     }
     if (status) exit_code = sb_report(argv[0], SB_FILE);

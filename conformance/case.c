@@ -31,6 +31,8 @@ sb_status sb_case_status_parse(const char *name, sb_case_status *status) {
   return sb_fail(SB_USAGE, "unknown status '%.40s'", name);
 }
 
+static const char marker[] = "?device=";
+
 const char *sb_case_print(const sb_case *c, char text[SB_CASE_TEXT]) {
   const sb_spec *spec = &c->spec;
   char fill[SB_CASE_NAME + 32];
@@ -38,10 +40,12 @@ const char *sb_case_print(const sb_case *c, char text[SB_CASE_TEXT]) {
     snprintf(fill, sizeof fill, "%s:%" PRIu64, c->fill->name, c->seed);
   else
     snprintf(fill, sizeof fill, "file:%s", c->tensor);
+  /* a tensor's name may look like a device: the last one counts */
+  const char *device = !*c->device && !c->fill && strstr(c->tensor, marker) ? "ref" : c->device;
   snprintf(text, SB_CASE_TEXT, "%s/%s/%s@%s%s%s/%s/%" PRId64 "x%" PRId64 ":g%" PRId64 "/%s%s%s", spec->recipe->name,
            sb_side_names[spec->path->side], sb_step_names[spec->step], sb_flavor_names[spec->path->flavor],
            *spec->path->variant ? "+" : "", spec->path->variant, sb_format_of(spec->dtype)->name, c->rows, c->cols,
-           spec->group_size, fill, *c->device ? "?device=" : "", c->device);
+           spec->group_size, fill, *device ? marker : "", device);
   return text;
 }
 
@@ -129,7 +133,6 @@ static sb_status parse_parts(const char *text, sb_case *c) {
 }
 
 sb_status sb_case_parse(const char *text, sb_case *c) {
-  static const char marker[] = "?device=";
   char copy[SB_CASE_TEXT];
   *c = (sb_case){0};
   if (strlen(text) >= sizeof copy)

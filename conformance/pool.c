@@ -50,6 +50,14 @@ static bool get(int file, void *data, size_t size) {
   return true;
 }
 
+/* Ends this process by SIGALRM if the case that begins now is not done in time. A device that stops itself is given a
+ * second more, to say where it was. */
+static void limit(double seconds) {
+  if (seconds <= 0) return;
+  signal(SIGALRM, SIG_DFL);
+  alarm((unsigned)seconds + 1);
+}
+
 /* What a process does from case `first` on; it never returns. */
 static void work(const pool *p, int first, int file) {
   static reply r;
@@ -58,8 +66,10 @@ static void work(const pool *p, int first, int file) {
   const sb_status opened = sb_device_open(p->device, &p->device_options, &device);
   for (int i = first; i < p->count; i += p->jobs) {
     memset(&r, 0, sizeof r);
+    limit(p->device_options.timeout);
     r.status = opened ? opened : sb_check(device, &p->cases[i], &p->options, &r.result);
     if (r.status) snprintf(r.message, sizeof r.message, "%s", sb_message());
+    alarm(0); /* the parent may be long in taking it */
     if (!put(file, &r, sizeof r)) break;
   }
   _exit(0);
@@ -107,7 +117,10 @@ static sb_status next(pool *p, int i, reply *r) {
   const int how = finish(p, job, false);
   memset(r, 0, sizeof *r);
   r->result.status = SB_CRASH;
-  if (WIFSIGNALED(how))
+  if (WIFSIGNALED(how) && WTERMSIG(how) == SIGALRM) {
+    r->result.status = SB_TIMEOUT;
+    snprintf(r->result.reason, sizeof r->result.reason, "it was not done in %g s", p->device_options.timeout);
+  } else if (WIFSIGNALED(how))
     snprintf(r->result.reason, sizeof r->result.reason, "the process ended by %s", strsignal(WTERMSIG(how)));
   else
     snprintf(r->result.reason, sizeof r->result.reason, "the process ended with status %d", WEXITSTATUS(how));
@@ -130,14 +143,16 @@ sb_status sb_check_all(sb_device *device, const sb_device_options *device_option
                        const sb_case *cases, int count, int jobs, sb_on_result *on, void *context, const bool *stop) {
   if (jobs > count) jobs = count;
   if (jobs > MAX_JOBS) jobs = MAX_JOBS;
-  if (jobs < 2) return run_here(device, options, cases, count, on, context, stop);
+  const bool bounded = device->family->forks && device_options->timeout > 0; /* only a process can be ended */
+  if (!device->family->forks || (jobs < 2 && !bounded))
+    return run_here(device, options, cases, count, on, context, stop);
   pool p = {.device = device->name,
             .device_options = *device_options,
             .options = *options,
             .cases = cases,
             .count = count,
             .jobs = jobs};
-  p.device_options.threads = p.options.threads = 1;
+  if (jobs > 1) p.device_options.threads = p.options.threads = 1;
   p.options.keep = false;
   for (int job = 0; job < jobs; job++) p.pipes[job] = -1;
   sb_status status = SB_OK;

@@ -105,6 +105,17 @@ sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_re
   return write_line(writer, line);
 }
 
+sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *result) {
+  json_t *samples = json_array(), *digests = json_object();
+  for (int i = 0; i < result->sample_count; i++) json_array_append_new(samples, json_real(result->samples[i]));
+  for (int slot = 0; slot < SB_SLOTS; slot++)
+    if (*result->digests[slot]) json_object_set_new(digests, sb_slot_names[slot], json_string(result->digests[slot]));
+  return write_line(writer, json_pack("{s:s,s:s,s:f,s:o,s:f,s:f,s:f,s:o}", "type", "bench", "case", result->name,
+                                      "seconds", result->seconds, "samples", samples, "items_per_second",
+                                      result->items_per_second, "bytes_per_second", result->bytes_per_second,
+                                      "copy_fraction", result->copy_fraction, "digests", digests));
+}
+
 sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
                                const char *const *problems, int problem_count) {
   json_t *counts = json_object(), *list = json_array();
@@ -118,19 +129,23 @@ sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_
                                       "statuses", counts, "exit", exit_code, "problems", list));
 }
 
-/* Appends `word` quoted for a POSIX shell. */
+/* Appends `word` quoted for a POSIX shell; one with control characters through printf, to stay on one line. */
 static void quote(char text[SB_REPRO_TEXT], const char *word) {
   size_t at = strlen(text);
-  text[at++] = '\'';
+  bool control = false;
+  for (const char *from = word; *from; from++) control |= (unsigned char)*from < 0x20 || *from == 0x7f;
+  at += (size_t)snprintf(text + at, SB_REPRO_TEXT - at, "%s'", control ? "\"$(printf " : "");
   for (; *word && at + 8 < SB_REPRO_TEXT; word++) {
-    if (*word == '\'') {
+    const unsigned char byte = (unsigned char)*word;
+    if (control && (byte < 0x20 || byte == 0x7f || strchr("'\\%", byte)))
+      at += (size_t)snprintf(text + at, SB_REPRO_TEXT - at, "\\%03o", byte);
+    else if (byte == '\'') {
       memcpy(text + at, "'\\''", 4);
       at += 4;
     } else
       text[at++] = *word;
   }
-  text[at++] = '\'';
-  text[at] = 0;
+  snprintf(text + at, SB_REPRO_TEXT - at, "%s", control ? "')\"" : "'");
 }
 
 const char *sb_repro(const sb_case *c, const char *input, char text[SB_REPRO_TEXT]) {

@@ -1,7 +1,7 @@
 /* Selections: the product of the lists, and what filters it. */
-#include "samebits/select.h"
+#include "conformance/select.h"
 
-#include <jansson.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -88,8 +88,9 @@ static bool keep(const walk *w, const sb_case *c, const char *text) {
   const sb_selection *s = w->selection;
   char without[SB_CASE_TEXT];
   bool matched = s->pattern_count == 0;
-  strcpy(without, text);
-  if (*c->device) *strstr(without, "?device=") = 0;
+  sb_case here = *c;
+  *here.device = 0;
+  sb_case_print(&here, without);
   for (int i = 0; i < s->pattern_count && !matched; i++)
     matched = sb_case_matches(s->patterns[i], text) || sb_case_matches(s->patterns[i], without);
   return matched;
@@ -106,21 +107,29 @@ static sb_status add(walk *w, sb_case *c) {
   return keep(w, c, text) && in_shard(w->selection, text) ? sb_case_list_add(w->list, c) : SB_OK;
 }
 
+/* A seed: digits that fit in 64 bits. */
+static bool seed_number(const char **text, uint64_t *seed) {
+  char *end;
+  if (**text < '0' || **text > '9') return false;
+  errno = 0;
+  *seed = strtoull(*text, &end, 10);
+  *text = end;
+  return errno == 0;
+}
+
+enum { MOST_SEEDS = 10000000 };
+
 static sb_status parse_seed(const char *item, uint64_t *first, uint64_t *last) {
-  int length = 0;
-  unsigned long long a, b;
-  if (item[0] != '-' && sscanf(item, "%llu..%llu%n", &a, &b, &length) == 2 && !item[length] && a <= b &&
-      b - a < 10000000) {
-    *first = a;
-    *last = b;
-    return SB_OK;
+  const char *at = item;
+  bool valid = seed_number(&at, first);
+  *last = *first;
+  if (valid && strncmp(at, "..", 2) == 0) {
+    at += 2;
+    valid = seed_number(&at, last) && *first <= *last;
   }
-  length = 0;
-  if (item[0] != '-' && sscanf(item, "%llu%n", &a, &length) == 1 && length && !item[length]) {
-    *first = *last = a;
-    return SB_OK;
-  }
-  return sb_fail(SB_USAGE, "seed '%.60s' is neither a number nor FIRST..LAST", item);
+  if (!valid || *at) return sb_fail(SB_USAGE, "seed '%.60s' is neither a number below 2^64 nor FIRST..LAST", item);
+  if (*last - *first >= MOST_SEEDS) return sb_fail(SB_USAGE, "seeds '%.60s' are more than %d", item, MOST_SEEDS);
+  return SB_OK;
 }
 
 static sb_status add_seeds(walk *w, sb_case *c) {
@@ -306,11 +315,10 @@ static sb_status no_input(const sb_selection *s) {
     if (s->tensors && !sb_case_matches(s->tensors, name)) continue;
     if (tensor->rank == 2 && sb_format_of(tensor->format)->is_float)
       return SB_OK; /* the rest of the selection left it out */
-    return sb_fail(SB_INVALID, "%s: no floating-point tensor of rank 2; %.200s is %s of rank %d", path, name,
+    return sb_fail(SB_FILE, "%s: no floating-point tensor of rank 2; %.200s is %s of rank %d", path, name,
                    sb_format_of(tensor->format)->name, tensor->rank);
   }
-  return sb_fail(SB_INVALID, "%s: no tensor%s%.200s", path, s->tensors ? " matches " : "",
-                 s->tensors ? s->tensors : "");
+  return sb_fail(SB_FILE, "%s: no tensor%s%.200s", path, s->tensors ? " matches " : "", s->tensors ? s->tensors : "");
 }
 
 static sb_status select_product(const sb_selection *selection, const sb_device *device, sb_case_list *list) {
@@ -351,34 +359,6 @@ static sb_status select_named(const sb_selection *selection, const sb_device *de
   return sb_fail(SB_USAGE, "no set of cases is named '%.100s' (samebits list cases)", selection->name);
 }
 
-/* Cases of a run's JSONL whose status is neither PASS nor EXPECTED. */
-static sb_status select_failed(const sb_selection *selection, sb_case_list *list) {
-  FILE *file = fopen(selection->only, "r");
-  char *line = NULL;
-  size_t room = 0;
-  sb_status status = SB_OK;
-  if (!file) return sb_fail(SB_FILE, "%s: cannot open", selection->only);
-  for (int number = 1; !status && getline(&line, &room, file) >= 0; number++) {
-    json_t *record = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-    const char *type = json_string_value(json_object_get(record, "type"));
-    const char *text = json_string_value(json_object_get(record, "case"));
-    const char *verdict = json_string_value(json_object_get(record, "status"));
-    sb_case c;
-    if (!type)
-      status = sb_fail(SB_FILE, "%s: line %d is no line of a run", selection->only, number);
-    else if (strcmp(type, "case") == 0 && text && verdict && strcmp(verdict, "PASS") != 0 &&
-             strcmp(verdict, "EXPECTED") != 0) {
-      status = sb_case_parse(text, &c);
-      if (!status) status = sb_case_list_add(list, &c);
-      if (status) status = sb_fail_in(SB_FILE, "%s: line %d", selection->only, number);
-    }
-    json_decref(record);
-  }
-  free(line);
-  fclose(file);
-  return status;
-}
-
 static void shuffle(sb_case_list *list, uint64_t seed) {
   for (int i = list->count - 1; i > 0; i--) {
     int j = (int)(((uint64_t)sb_random_word(seed, 0, (uint64_t)i) * (uint64_t)(i + 1)) >> 32);
@@ -386,6 +366,29 @@ static void shuffle(sb_case_list *list, uint64_t seed) {
     list->cases[i] = list->cases[j];
     list->cases[j] = held;
   }
+}
+
+bool sb_pattern_case(const sb_selection *selection, const char *pattern, sb_case *c) {
+  if (!strpbrk(pattern, "*[")) return true;
+  return selection->input && sb_case_parse(pattern, c) == SB_OK && !c->fill &&
+         sb_safetensors_find(selection->input, c->tensor);
+}
+
+/* A whole case says everything itself: a list beside it would be ignored. */
+static sb_status refuse_lists(const sb_selection *s, const char *pattern) {
+  const char *given = s->recipes   ? "recipe"
+                      : s->sides   ? "side"
+                      : s->side    ? "side"
+                      : s->steps   ? "step"
+                      : s->flavors ? "flavor"
+                      : s->dtypes  ? "dtype"
+                      : s->shapes  ? "shape"
+                      : s->groups  ? "group"
+                      : s->fills   ? "fill"
+                      : s->seeds   ? "seed"
+                      : s->tier    ? "tier"
+                                   : NULL;
+  return given ? sb_fail(SB_USAGE, "'%.200s' is a whole case: --%s has no meaning beside it", pattern, given) : SB_OK;
 }
 
 sb_status sb_select(const sb_selection *selection, const sb_device *device, sb_case_list *list) {
@@ -398,16 +401,17 @@ sb_status sb_select(const sb_selection *selection, const sb_device *device, sb_c
   for (int i = 0; i < selection->pattern_count && !status; i++) {
     const char *pattern = selection->patterns[i];
     sb_case c;
-    if (strpbrk(pattern, "*[")) {
+    if (!sb_pattern_case(selection, pattern, &c)) {
       patterns[globs.pattern_count++] = pattern;
       continue;
     }
     status = sb_case_parse(pattern, &c);
+    if (!status) status = refuse_lists(selection, pattern);
     if (!status && !c.device[0] && strcmp(device->name, "ref") != 0) strcpy(c.device, device->name);
     if (!status) status = sb_case_list_add(list, &c);
   }
   if (!status && selection->only)
-    status = select_failed(selection, list);
+    status = sb_select_failed(selection->only, list);
   else if (!status && selection->name)
     status = select_named(selection, device, list);
   else if (!status && (globs.pattern_count > 0 || selection->pattern_count == 0))

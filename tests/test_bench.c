@@ -6,8 +6,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-static sb_bench_item small_item(sb_step step) {
-  sb_bench_item item = {.rows = 7, .cols = 96, .seed = 3};
+static sb_case small_item(sb_step step) {
+  sb_case item = {.rows = 7, .cols = 96, .seed = 3};
+  sb_ok(sb_fill_parse("normal", &item.fill));
   sb_ok(sb_spec_make("int8-dynamic-act-int4-weight", SB_ACTIVATION, step, SB_TORCHAO_0_18_CPU, "", SB_BF16, -1,
                      &item.spec));
   return item;
@@ -15,7 +16,7 @@ static sb_bench_item small_item(sb_step step) {
 
 /* After a real run of the step the buffers verify; one flipped bit in any output, or one byte beside it, does not. */
 START_TEST(verification_sees_every_output) {
-  const sb_bench_item item = small_item(SB_CONVERT);
+  const sb_case item = small_item(SB_CONVERT);
   sb_bench_buffers buffers;
   sb_ok(sb_bench_buffers_make(&item, &buffers));
   sb_bench_buffers_poison(&buffers);
@@ -45,7 +46,7 @@ END_TEST
 START_TEST(every_step_has_its_inputs) {
   const sb_step steps[] = {SB_PREPARE, SB_CONVERT, SB_CHOOSE_QPARAMS, SB_QUANTIZE, SB_DEQUANTIZE};
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-    const sb_bench_item item = small_item(steps[i]);
+    const sb_case item = small_item(steps[i]);
     sb_bench_buffers buffers;
     sb_ok(sb_bench_buffers_make(&item, &buffers));
     ck_assert_int_gt(buffers.bytes, 0);
@@ -83,6 +84,38 @@ START_TEST(json_is_google_benchmarks) {
 }
 END_TEST
 
+/* A glob times every step that it names in the shape that it names, and writes the run where it is asked to: a line a
+ * case with its samples and digests, and a summary that says how it ended. */
+START_TEST(a_glob_selects_and_writes_a_run) {
+  ck_assert_int_eq(system("cd /tmp && " SAMEBITS_BINARY_DIR
+                          "/samebits bench 'int8*/weight/*@aligned/bf16/64x256:g32/*' --repetitions 2 --min-time 0.001 "
+                          "--output " SAMEBITS_BINARY_DIR "/bench-run.jsonl >/dev/null"),
+                   0);
+  FILE *file = fopen(SAMEBITS_BINARY_DIR "/bench-run.jsonl", "r");
+  ck_assert_ptr_nonnull(file);
+  char line[1 << 14];
+  int timed = 0, summaries = 0;
+  while (fgets(line, sizeof line, file)) {
+    json_t *record = json_loads(line, 0, NULL);
+    const char *type = json_string_value(json_object_get(record, "type"));
+    const char *name = json_string_value(json_object_get(record, "case"));
+    if (strcmp(type, "summary") == 0) {
+      ck_assert_int_eq(json_integer_value(json_object_get(record, "exit")), 0);
+      summaries++;
+    }
+    if (strcmp(type, "bench") == 0 && strncmp(name, "copy/", 5) != 0) {
+      ck_assert_uint_eq(json_array_size(json_object_get(record, "samples")), 2);
+      ck_assert_uint_gt(json_object_size(json_object_get(record, "digests")), 0);
+      timed++;
+    }
+    json_decref(record);
+  }
+  fclose(file);
+  ck_assert_int_eq(timed, 5); /* prepare, convert, choose_qparams, quantize, dequantize */
+  ck_assert_int_eq(summaries, 1);
+}
+END_TEST
+
 /* A bad selection is one line on standard error and exit code 2; one that times nothing is not a success. */
 START_TEST(bad_selections_are_refused) {
   static const struct {
@@ -91,7 +124,7 @@ START_TEST(bad_selections_are_refused) {
   } rows[] = {{"--recipe nothing", 2}, {"--side upward", 2},
               {"--step both", 2},      {"--flavor torchao-9", 2},
               {"--dtype i4x", 2},      {"--shape 4096", 2},
-              {"--shape 0x4", 2},      {"--group minus", 2},
+              {"--shape 0x4", 3},      {"--group minus", 2},
               {"--threads many", 2},   {"--isa abacus", 2},
               {"--nonsense", 2},       {"'no such/glob'", 2},
               {"--device cuda:0", 3},  {"--recipe int4-weight-only --group 100 --shape 4x256", 3}};
@@ -117,6 +150,7 @@ int main(void) {
   tcase_add_test(tcase, verification_sees_every_output);
   tcase_add_test(tcase, every_step_has_its_inputs);
   tcase_add_test(tcase, json_is_google_benchmarks);
+  tcase_add_test(tcase, a_glob_selects_and_writes_a_run);
   tcase_add_test(tcase, bad_selections_are_refused);
   suite_add_tcase(suite, tcase);
   return run_suite(suite);

@@ -1,27 +1,9 @@
 /* The safetensors reader and writer: what is written is read back, and every broken file is one clear error. */
 #include "samebits/safetensors.h"
-#include "tests/suite.h"
+#include "tests/scratch.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/samebits-safetensors-XXXXXX";
-
-static void make_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-
-static void remove_folder(void) {
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", folder);
-  ck_assert_int_eq(system(command), 0);
-}
-
-static const char *in_folder(const char *name) {
-  static char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  return path;
-}
 
 /* Parses a header text followed by `data_size` bytes of data. */
 static sb_status parse(const char *header, size_t data_size, sb_safetensors **file) {

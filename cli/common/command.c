@@ -27,9 +27,23 @@ int sb_exit_join(int a, int b) {
   return SB_EXIT_OK;
 }
 
+const char *sb_visible(const char *text, char room[SB_VISIBLE]) {
+  size_t at = 0;
+  for (const char *from = text; *from && at + 5 < SB_VISIBLE; from++) {
+    const unsigned char byte = (unsigned char)*from;
+    if (byte < 0x20 || byte == 0x7f)
+      at += (size_t)snprintf(room + at, SB_VISIBLE - at, "\\x%02x", byte);
+    else
+      room[at++] = *from;
+  }
+  room[at] = 0;
+  return room;
+}
+
 int sb_report(const char *name, sb_status status) {
+  char text[SB_VISIBLE];
   fflush(stdout);
-  fprintf(stderr, "%s: %s\n", name, sb_message());
+  fprintf(stderr, "%s: %s\n", name, sb_visible(sb_message(), text));
   return sb_exit_of(status);
 }
 

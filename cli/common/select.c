@@ -57,44 +57,32 @@ static sb_status parse_shard(const char *text, sb_selection *s) {
   return SB_OK;
 }
 
+/* The options that are one word or a comma list: given twice, the second would silently win. */
+static sb_status take_word(int key, const char *word, sb_selection *s) {
+  const struct {
+    int key;
+    const char *option, **to;
+  } words[] = {{RECIPE, "recipe", &s->recipes}, {SIDE, "side", &s->sides},    {STEP, "step", &s->steps},
+               {FLAVOR, "flavor", &s->flavors}, {DTYPE, "dtype", &s->dtypes}, {SHAPE, "shape", &s->shapes},
+               {GROUP, "group", &s->groups},    {FILL, "fill", &s->fills},    {SEED, "seed", &s->seeds},
+               {TIER, "tier", &s->tier},        {NAME, "name", &s->name},     {ONLY_FAILED, "only-failed", &s->only}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (words[i].key != key) continue;
+    const size_t length = strlen(word);
+    if (*words[i].to)
+      return sb_fail(SB_USAGE, "--%s is given twice; several values stand in one, with commas", words[i].option);
+    if (length == 0 || word[0] == ',' || word[length - 1] == ',' || strstr(word, ",,"))
+      return sb_fail(SB_USAGE, "--%s '%.60s': an empty value", words[i].option, word);
+    *words[i].to = word;
+  }
+  return SB_OK;
+}
+
 static error_t parse(int key, char *word, struct argp_state *state) {
   sb_selection *s = state->input;
   int64_t number;
   sb_status status;
   switch (key) {
-  case RECIPE:
-    s->recipes = word;
-    return 0;
-  case SIDE:
-    s->sides = word;
-    return 0;
-  case STEP:
-    s->steps = word;
-    return 0;
-  case FLAVOR:
-    s->flavors = word;
-    return 0;
-  case DTYPE:
-    s->dtypes = word;
-    return 0;
-  case SHAPE:
-    s->shapes = word;
-    return 0;
-  case GROUP:
-    s->groups = word;
-    return 0;
-  case FILL:
-    s->fills = word;
-    return 0;
-  case SEED:
-    s->seeds = word;
-    return strcmp(word, "random") == 0 ? sb_argp_error(random_seed(s)) : 0;
-  case TIER:
-    s->tier = word;
-    return 0;
-  case NAME:
-    s->name = word;
-    return 0;
   case SHARD:
     return sb_argp_error(parse_shard(word, s));
   case SHUFFLE:
@@ -102,15 +90,15 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     s->shuffle = true;
     s->shuffle_seed = (uint64_t)number;
     return sb_argp_error(status);
-  case ONLY_FAILED:
-    s->only = word;
-    return 0;
   case ARGP_KEY_ARGS:
     s->patterns = (const char *const *)state->argv + state->next;
     s->pattern_count = state->argc - state->next;
     return 0;
   default:
-    return ARGP_ERR_UNKNOWN;
+    if (key < RECIPE || key > ONLY_FAILED) return ARGP_ERR_UNKNOWN;
+    status = take_word(key, word, s);
+    if (!status && key == SEED && strcmp(word, "random") == 0) status = random_seed(s);
+    return sb_argp_error(status);
   }
 }
 

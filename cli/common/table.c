@@ -52,8 +52,16 @@ static void cell_text(const sb_table_cell *cell, char text[64]) {
   int64_t good = cell->statuses[SB_PASS] + cell->statuses[SB_EXPECTED],
           bad = cell->cases - good - cell->statuses[SB_CASE_UNSUPPORTED] - cell->statuses[SB_SKIP];
   group_digits(cell->different, number);
+  static const struct {
+    sb_case_status status;
+    const char *text;
+  } worst[] = {{SB_CRASH, "CRASH"},           {SB_TIMEOUT, "TIMEOUT"},   {SB_ERROR, "ERROR"},
+               {SB_MISTRUSTED, "mistrusted"}, {SB_UNPROVEN, "unproven"}, {SB_NOTRUN, "not run"}};
+  const char *without_bits = "ERROR";
+  for (size_t i = sizeof worst / sizeof *worst; i-- > 0;)
+    if (cell->statuses[worst[i].status]) without_bits = worst[i].text;
   if (bad > cell->statuses[SB_FAIL])
-    snprintf(text, 64, "ERROR");
+    snprintf(text, 64, "%s", without_bits);
   else if (cell->statuses[SB_FAIL])
     snprintf(text, 64, "FAIL: %s", number);
   else if (cell->statuses[SB_EXPECTED])

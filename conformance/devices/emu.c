@@ -23,4 +23,5 @@ const sb_device_family sb_device_family_emu = {.scheme = "emu",
                                                .describe = sb_gpu_describe,
                                                .close = sb_gpu_close,
                                                .adapt = sb_gpu_adapt,
-                                               .default_flavors = 1u << SB_TORCHAO_0_18_CUDA | 1u << SB_ALIGNED};
+                                               .default_flavors = 1u << SB_TORCHAO_0_18_CUDA | 1u << SB_ALIGNED,
+                                               .forks = true};

@@ -59,4 +59,5 @@ const sb_device_family sb_device_family_ref = {.scheme = "ref",
                                                .run = run,
                                                .describe = describe,
                                                .close = close_ref,
-                                               .default_flavors = (1u << SB_FLAVORS) - 1};
+                                               .default_flavors = (1u << SB_FLAVORS) - 1,
+                                               .forks = true};

@@ -2,24 +2,22 @@
 #ifndef SAMEBITS_BENCH_H
 #define SAMEBITS_BENCH_H
 
-#include "samebits/recipe.h"
+#include "samebits/case.h"
+#include "samebits/compare.h"
 
-/* One computation to time, on random values N(0, 1) from `seed` (activation: with outlier columns; nothing
- * compressible). */
-typedef struct sb_bench_item {
-  sb_spec spec;
-  int64_t rows, cols;
-  uint64_t seed;
-} sb_bench_item;
-
-/* The figures of one item, or of the copy baseline (item -1): medians over the repetitions, by the CPU time of the
- * thread where there is one, by wall-clock time where there are more. bytes_per_second = (bytes of every tensor read or
- * written in one call) / seconds copy_fraction    = bytes_per_second / that of memcpy from one warm buffer of x's size
- * to another, same threads, same run (read + written) */
+/* The figures of one case, or of the copy baseline (item -1): medians over the repetitions, by the CPU time of the
+ * thread where there is one, by wall-clock time where there are more.
+ *   bytes_per_second = (bytes of every tensor read or written in one call) / seconds
+ *   copy_fraction    = bytes_per_second / that of memcpy from one warm buffer of x's size to another, same threads,
+ * same run (read + written) `samples`: the seconds of each repetition. `digests`: of what the timed call wrote, ""
+ * where there is none. */
 typedef struct sb_bench_result {
   int item;
   const char *name;
   double seconds, items_per_second, bytes_per_second, copy_fraction;
+  const double *samples;
+  int sample_count;
+  const char (*digests)[SB_DIGEST_TEXT];
 } sb_bench_result;
 typedef void sb_bench_on_result(void *context, const sb_bench_result *result);
 
@@ -38,14 +36,10 @@ typedef struct sb_bench_summary {
   int ran, failed;
 } sb_bench_summary;
 
-/* Times every item. The timed call fills every tensor that the step yields (scale, zero_point, codes, output, ...);
- * before the loop they are poisoned, after it they are compared bit by bit with what the portable instruction set gives
- * on one thread, and an item whose bits differ, or whose guards around a tensor were overwritten, fails. */
-sb_status sb_bench_run(const sb_bench_item *items, int count, const sb_bench_options *options,
-                       sb_bench_summary *summary);
-
-/* "recipe/side/step@flavor[+variant]/dtype/ROWSxCOLS:gN/normal:SEED": the item as a canonical case. Returns `text`. */
-enum { SB_BENCH_NAME = 256 };
-const char *sb_bench_name(const sb_bench_item *item, char text[SB_BENCH_NAME]);
+/* Times every case (step BOTH and the fill `file` excepted: SB_USAGE). The timed call fills every tensor that the step
+ * yields (scale, zero_point, codes, output, ...); before the loop they are poisoned, after it they are compared bit by
+ * bit with what the portable instruction set gives on one thread, and an item whose bits differ, or whose guards around
+ * a tensor were overwritten, fails. */
+sb_status sb_bench_run(const sb_case *cases, int count, const sb_bench_options *options, sb_bench_summary *summary);
 
 #endif

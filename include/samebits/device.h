@@ -48,6 +48,7 @@ struct sb_device_family {
    * upstream); the reference then computes the same. NULL: never. */
   sb_status (*adapt)(const sb_device *device, sb_spec *spec);
   unsigned default_flavors; /* bits 1u << sb_flavor */
+  bool forks;               /* a process forked after `open` may open it again: its cases can run in several */
 };
 
 /* What every device starts with. */

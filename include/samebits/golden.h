@@ -24,7 +24,8 @@ typedef struct sb_golden {
   sb_safetensors *file;
   sb_spec spec;
   int count;
-  sb_golden_case *cases; /* in the order of their names */
+  sb_golden_case *cases;  /* in the order of their names */
+  bool ignored[SB_SLOTS]; /* tensors that some case has and that the step neither takes nor yields */
 } sb_golden;
 
 /* Reads a file and resolves its computation. SB_FILE when it is no golden file, names an unknown recipe, flavor,

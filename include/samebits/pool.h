@@ -9,8 +9,9 @@
 typedef sb_status sb_on_result(void *context, const sb_case *c, sb_status status, sb_result *result);
 
 /* Runs the cases on the device of that name, each of `jobs` processes on one of its own, one thread a process; jobs <
- * 2: in this process, on `device`. Results of processes hold no tensors. A process that ends makes its case CRASH and
- * is restarted. `*stop`, set by `on`, ends the run early. */
+ * 2: in this process, on `device`, unless there is a timeout, which ends a process: such a case is TIMEOUT. Results of
+ * processes hold no tensors. A process that ends makes its case CRASH and is restarted. `*stop`, set by `on`, ends the
+ * run early. */
 sb_status sb_check_all(sb_device *device, const sb_device_options *device_options, const sb_check_options *options,
                        const sb_case *cases, int count, int jobs, sb_on_result *on, void *context, const bool *stop);
 

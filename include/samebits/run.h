@@ -2,6 +2,7 @@
 #ifndef SAMEBITS_RUN_H
 #define SAMEBITS_RUN_H
 
+#include "samebits/bench.h"
 #include "samebits/check.h"
 
 typedef struct sb_run_writer sb_run_writer;
@@ -15,6 +16,10 @@ sb_status sb_run_write_header(sb_run_writer *writer, const sb_device *device);
 
 /* {"type":"case","case","status","mechanisms","reason","elements","different","digests","repro","seconds"} */
 sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_result *result, const char *repro);
+
+/* {"type":"bench","case","seconds","samples","items_per_second","bytes_per_second","copy_fraction","digests"}: seconds
+ * of one call, the median and each repetition. The copy baseline has "copy/BYTES" for its case. */
+sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *result);
 
 /* {"type":"summary","cases","statuses","exit"}; `problems`: what made the run fail beside its cases (rows and cells),
  * may be NULL. */

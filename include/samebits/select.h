@@ -33,6 +33,10 @@ typedef struct sb_case_list {
  * an empty list. */
 sb_status sb_select(const sb_selection *selection, const sb_device *device, sb_case_list *list);
 
+/* Whether a pattern is one case and no glob: it has none of * and [, or it names a tensor of the input that has them.
+ */
+bool sb_pattern_case(const sb_selection *selection, const char *pattern, sb_case *c);
+
 /* Adds one case. */
 sb_status sb_case_list_add(sb_case_list *list, const sb_case *c);
 void sb_case_list_free(sb_case_list *list);
