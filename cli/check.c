@@ -96,7 +96,7 @@ static sb_status take_result(void *context, const sb_case *c, sb_status status, 
     sb_required_fill(&t->required, &c->spec, device->name, result->elements);
   else
     t->bad++;
-  sb_repro(c, t->r->input, repro);
+  sb_repro(c, &(sb_repro_options){t->r->input, t->r->device.kernels, t->r->device.lift_gates}, repro);
   if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro);
   const bool ends = result->status == SB_CRASH || result->status == SB_TIMEOUT; /* and would take this process along */
   if (result->status != SB_PASS && t->r->save && !ends) {

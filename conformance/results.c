@@ -129,6 +129,11 @@ sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_
                                       "statuses", counts, "exit", exit_code, "problems", list));
 }
 
+static void append(char text[SB_REPRO_TEXT], const char *word) {
+  const size_t at = strlen(text);
+  snprintf(text + at, SB_REPRO_TEXT - at, "%s", word);
+}
+
 /* Appends `word` quoted for a POSIX shell; one with control characters through printf, to stay on one line. */
 static void quote(char text[SB_REPRO_TEXT], const char *word) {
   size_t at = strlen(text);
@@ -148,13 +153,18 @@ static void quote(char text[SB_REPRO_TEXT], const char *word) {
   snprintf(text + at, SB_REPRO_TEXT - at, "%s", control ? "')\"" : "'");
 }
 
-const char *sb_repro(const sb_case *c, const char *input, char text[SB_REPRO_TEXT]) {
+const char *sb_repro(const sb_case *c, const sb_repro_options *options, char text[SB_REPRO_TEXT]) {
   char name[SB_CASE_TEXT];
   strcpy(text, "samebits check ");
   quote(text, sb_case_print(c, name));
-  if (!c->fill && input) {
-    strcat(text, " --input ");
-    quote(text, input);
+  if (!c->fill && options->input) {
+    append(text, " --input ");
+    quote(text, options->input);
   }
+  if (options->kernels && *c->device) {
+    append(text, " --kernels ");
+    quote(text, options->kernels);
+  }
+  if (options->lift_gates && *c->device) append(text, " --lift-gates");
   return text;
 }

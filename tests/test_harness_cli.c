@@ -149,6 +149,19 @@ START_TEST(repro_lines) {
 }
 END_TEST
 
+/* The repro line of a case that ran somebody's kernels runs those kernels again. */
+START_TEST(repro_lines_name_the_kernels) {
+  const answer *a = run("check --kernels docs/examples/kernels/manifest_wrong.json --device emu:sm_90 --recipe "
+                        "int8-dynamic-act-int4-weight --side activation --step quantize --flavor aligned --dtype f32 "
+                        "--fill tie --shape 2x64");
+  expect_answer(a, 1, "\n  samebits check ", "a wrong kernel");
+  char line[1024];
+  const char *at = strstr(a->text, "\n  samebits check ") + strlen("\n  samebits ");
+  snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+  expect_answer(run("%s", line), 1, "FAIL int8-dynamic-act-int4-weight", line);
+}
+END_TEST
+
 /* A tensor's name with a glob's characters, or with what looks like a device, is that tensor's and no other's. */
 START_TEST(awkward_tensor_names) {
   static const char *const names[] = {"a*[b]", "ab", "x?device=ref", "it's\ttwo"};
@@ -259,6 +272,7 @@ int main(void) {
   tcase_add_test(tests, lists);
   tcase_add_test(tests, unsuitable_tensors);
   tcase_add_test(tests, repro_lines);
+  tcase_add_test(tests, repro_lines_name_the_kernels);
   tcase_add_test(tests, awkward_tensor_names);
   tcase_add_test(tests, endless_cases_time_out);
   tcase_add_test(tests, runs_and_expectations);

@@ -26,8 +26,12 @@ sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *resul
 sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
                                const char *const *problems, int problem_count);
 
-/* The shell line that re-creates the case's bits. `input` NULL: no file. */
-enum { SB_REPRO_TEXT = 1200 };
-const char *sb_repro(const sb_case *c, const char *input, char text[SB_REPRO_TEXT]);
+/* The shell line that re-creates the case's bits: the options of the run that they depend on. */
+typedef struct sb_repro_options {
+  const char *input, *kernels; /* files, NULL: none */
+  bool lift_gates;
+} sb_repro_options;
+enum { SB_REPRO_TEXT = 2048 };
+const char *sb_repro(const sb_case *c, const sb_repro_options *options, char text[SB_REPRO_TEXT]);
 
 #endif
