@@ -1,14 +1,15 @@
 /* samebits check: cases on devices, their verdicts, and what the run is worth. */
 #include "cli/check_options.h"
+#include "cli/outcome.h"
 #include "cli/table.h"
 #include "samebits/expect.h"
 #include "samebits/pool.h"
 #include "samebits/run.h"
+#include "samebits/runs_merge.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@ typedef struct tally {
   int64_t statuses[SB_CASE_STATUSES], elements, total, done, bad;
   char *problems[MAX_PROBLEMS];
   int problem_count, exit_code;
-  bool progress, stopped;
+  bool progress, stopped, replaying;
+  sb_run_file *resumed;
   struct timespec start, shown;
 } tally;
 
@@ -49,19 +51,11 @@ static void show_progress(tally *t) {
             rate, rate > 0 ? (double)(t->total - t->done) / rate : 0);
 }
 
-static void problem(tally *t, const char *text) {
+static void problem(void *context, const char *text) {
+  tally *t = context;
   if (t->problem_count < MAX_PROBLEMS) t->problems[t->problem_count] = strdup(text);
   if (t->problem_count < MAX_PROBLEMS && t->problems[t->problem_count]) t->problem_count++;
   if (!t->r->json) printf("%s\n", text);
-}
-
-static int exit_of_status(sb_case_status status) {
-  static const int codes[SB_CASE_STATUSES] = {
-      [SB_FAIL] = SB_EXIT_DIFFERS,           [SB_XPASS] = SB_EXIT_DIFFERS,
-      [SB_ERROR] = SB_EXIT_INFRASTRUCTURE,   [SB_CRASH] = SB_EXIT_INFRASTRUCTURE,
-      [SB_TIMEOUT] = SB_EXIT_INFRASTRUCTURE, [SB_MISTRUSTED] = SB_EXIT_INCONCLUSIVE,
-      [SB_UNPROVEN] = SB_EXIT_INCONCLUSIVE,  [SB_NOTRUN] = SB_EXIT_INFRASTRUCTURE};
-  return codes[status];
 }
 
 /* One line a case that is not PASS: verdict, why, and how to get the same bits again. */
@@ -89,7 +83,7 @@ static sb_status take_result(void *context, const sb_case *c, sb_status status, 
   if (status) return sb_fail_in(status, "%s", text);
   sb_expect(&t->expectations, text, result);
   t->statuses[result->status]++;
-  t->exit_code = sb_exit_join(t->exit_code, exit_of_status(result->status));
+  t->exit_code = sb_exit_join(t->exit_code, sb_exit_of_case(result->status));
   const bool good = result->status == SB_PASS || result->status == SB_EXPECTED;
   if (good || result->status == SB_FAIL) t->elements += result->elements;
   if (good)
@@ -111,38 +105,21 @@ static sb_status take_result(void *context, const sb_case *c, sb_status status, 
       sb_result_free(&again);
     }
   }
-  if (!status) status = sb_run_write_case(t->writer, c, result, repro);
+  if (!status && !t->replaying) status = sb_run_write_case(t->writer, c, &taken, result, repro);
   if (!status) status = sb_table_add(&t->table, c, result);
-  bool unexpected = exit_of_status(result->status) != SB_EXIT_OK;
+  bool unexpected = sb_exit_of_case(result->status) != SB_EXIT_OK;
   if (unexpected && (t->r->fail_fast || (t->r->max_errors && t->bad >= t->r->max_errors))) t->stopped = true;
   t->done++;
   show_progress(t);
   return status;
 }
 
-static bool in_list(const char *list, const char *word) {
-  if (!list) return true;
-  for (size_t length = strlen(word); *list;) {
-    size_t item = strcspn(list, ",");
-    if (item == length && strncmp(list, word, length) == 0) return true;
-    list += item + (list[item] == ',');
-  }
-  return false;
-}
-
 /* Cells that the selection covers and that were not filled. */
 static void check_required(tally *t, const char *device) {
   const sb_selection *s = &t->r->selection;
-  for (int i = 0; i < t->required.count; i++) {
-    const sb_required_cell *cell = &t->required.cells[i];
-    char text[SB_CELL_TEXT];
-    if (strcmp(cell->device, device) != 0 || cell->filled >= cell->least || !in_list(s->recipes, cell->recipe) ||
-        !in_list(s->sides, cell->side) || !in_list(s->steps, cell->step) || !in_list(s->flavors, cell->flavor) ||
-        !in_list(s->dtypes, cell->dtype))
-      continue;
-    problem(t, sb_required_text(&t->required, i, text));
+  const char *const lists[SB_SELECTION_LISTS] = {s->recipes, s->sides, s->steps, s->flavors, s->dtypes};
+  if (sb_missing_cells(&t->required, lists, device, problem, t))
     t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
-  }
 }
 
 /* A part of the cases cannot tell that a row is out of date: another part may hold the case that differs. */
@@ -155,17 +132,17 @@ static bool partial(const sb_selection *s) {
 }
 
 static void check_outdated(tally *t) {
-  if (partial(&t->r->selection)) return;
-  for (int i = 0; i < t->expectations.count && !t->stopped; i++) {
-    const sb_expectation *row = &t->expectations.rows[i];
-    char text[768];
-    if (!sb_expectation_outdated(row)) continue;
-    snprintf(text, sizeof text, "XPASS %s: all of its %" PRId64 " cases are exact (%s line %d)", row->glob,
-             row->matched, t->expectations.path, row->line);
-    problem(t, text);
-    t->statuses[SB_XPASS]++;
-    t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
-  }
+  if (t->stopped || partial(&t->r->selection)) return;
+  const int rows = sb_outdated_rows(&t->expectations, problem, t);
+  t->statuses[SB_XPASS] += rows;
+  if (rows) t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
+}
+
+/* Whether the run is of all cases of its words, but for other shards: then the required cells must be filled. */
+static bool whole(const sb_check_request *r) {
+  const sb_selection *s = &r->selection;
+  return s->pattern_count == 0 && !s->only && !s->name && !r->input && !s->shapes && !s->groups && !s->fills &&
+         !s->seeds;
 }
 
 /* Processes for a device: --jobs, or one a core where the work is this machine's. */
@@ -175,13 +152,46 @@ static int jobs_for(const sb_check_request *r, const sb_device *device) {
   return !device->family->forks || r->check.threads ? 1 : cores > 16 ? 16 : (int)cores;
 }
 
+/* The cases that the interrupted run has are taken from it; `list` keeps the rest. */
+static sb_status replay(place *here, sb_case_list *list) {
+  tally *t = here->t;
+  int rest = 0;
+  sb_status status = SB_OK;
+  for (int i = 0; i < list->count && !status; i++) {
+    char text[SB_CASE_TEXT];
+    const sb_run_entry *entry = sb_run_file_find(t->resumed, false, sb_case_print(&list->cases[i], text));
+    const sb_case_status had = entry ? entry->status : SB_NOTRUN;
+    sb_result result;
+    if (had == SB_NOTRUN || had == SB_CRASH || had == SB_TIMEOUT || had == SB_ERROR) {
+      list->cases[rest++] = list->cases[i];
+      continue;
+    }
+    sb_run_replay(entry, &result);
+    t->replaying = !t->r->output; /* its line is there already */
+    status = take_result(here, &list->cases[i], SB_OK, &result);
+    t->replaying = false;
+  }
+  list->count = rest;
+  return status;
+}
+
+/* Bits of another build, or of other hardware, are another run. */
+static sb_status check_resumed(const tally *t, const sb_device *device) {
+  const sb_run_header *header = sb_run_file_header(t->resumed, device->name);
+  if (header && strcmp(header->git, sb_run_git) != 0)
+    return sb_fail(SB_USAGE, "%s was made by the build %s, this is %s: it cannot be resumed", t->resumed->path,
+                   header->git, sb_run_git);
+  return SB_OK;
+}
+
 static sb_status run_device(tally *t, const char *name) {
   sb_device *device = NULL;
   sb_case_list list = {0};
   sb_status status = sb_device_open(name, &t->r->device, &device);
   if (!status) status = sb_select(&t->r->selection, device, &list);
   if (!status) status = sb_expectations_load(t->r->expect, name, &t->expectations);
-  if (!status) status = sb_run_write_header(t->writer, device);
+  if (!status && t->resumed) status = check_resumed(t, device);
+  if (!status) status = sb_run_write_header_of(t->writer, device, &t->r->selection, whole(t->r));
   t->total += list.count;
   for (int i = 0; i < list.count && !status; i++) {
     const char *wanted = *list.cases[i].device ? list.cases[i].device : "ref";
@@ -190,7 +200,8 @@ static sb_status run_device(tally *t, const char *name) {
           sb_fail(SB_USAGE, "a case is for the device %s, the run is on %s: give --device %s", wanted, name, wanted);
   }
   place here = {t, device};
-  if (!status)
+  if (!status && t->resumed) status = replay(&here, &list);
+  if (!status && list.count > 0)
     status = sb_check_all(device, &t->r->device, &t->r->check, list.cases, list.count, jobs_for(t->r, device),
                           take_result, &here, &t->stopped);
   clear_progress(t);
@@ -230,21 +241,6 @@ static sb_status finish(tally *t) {
   return status;
 }
 
-/* Whether the selection is whole, so that the required cells are expected to be filled. */
-static bool whole(const sb_check_request *r) {
-  const sb_selection *s = &r->selection;
-  return s->pattern_count == 0 && !s->only && !s->shards && !s->name && !r->input && !s->shapes && !s->groups &&
-         !s->fills && !s->seeds;
-}
-
-/* A run must not overwrite what it reads. */
-static sb_status refuse_overwriting(const char *output, const char *read) {
-  struct stat to, from;
-  if (!output || !read || stat(output, &to) || stat(read, &from)) return SB_OK;
-  if (!S_ISREG(to.st_mode) || to.st_dev != from.st_dev || to.st_ino != from.st_ino) return SB_OK;
-  return sb_fail(SB_USAGE, "--output %s is the file that the run reads (%s)", output, read);
-}
-
 /* The devices: --device, or the one that a case string names, or ref. A worker's command may hold commas. */
 static int split_devices(const sb_check_request *r, char *names[MAX_DEVICES]) {
   static char from_case[64];
@@ -269,8 +265,9 @@ static sb_status run_all(tally *t, sb_check_request *r) {
   sb_safetensors *input = NULL;
   int count = 0;
   sb_status status = sb_check_request_valid(r);
-  if (!status) status = refuse_overwriting(r->output, r->input);
-  if (!status) status = refuse_overwriting(r->output, r->selection.only);
+  if (!status) status = sb_refuse_overwriting(r->output, r->input);
+  if (!status) status = sb_refuse_overwriting(r->output, r->selection.only);
+  if (!status) status = sb_refuse_overwriting(r->output, r->resume);
   if (!status && r->input) status = sb_safetensors_open(r->input, &input);
   r->selection.input = r->check.input = input;
   r->selection.tensors = r->tensors;
@@ -283,9 +280,13 @@ static sb_status run_all(tally *t, sb_check_request *r) {
     if (r->selection.sides && strcmp(r->selection.sides, "auto") == 0) r->selection.sides = NULL;
   }
   if (!status && r->required) status = sb_required_load(r->required, &t->required);
-  if (!status && !r->required && whole(r) && access("ci/required.txt", F_OK) == 0)
+  if (!status && !r->required && whole(r) && !r->selection.shards && access("ci/required.txt", F_OK) == 0)
     status = sb_required_load("ci/required.txt", &t->required);
-  if (!status) status = sb_run_writer_open(r->output, r->json, &t->writer);
+  if (!status && r->resume) status = sb_run_file_open(r->resume, &t->resumed);
+  if (!status && r->resume && !r->output)
+    status = sb_run_writer_append(r->resume, t->resumed->whole, r->json, &t->writer);
+  else if (!status)
+    status = sb_run_writer_open(r->output, r->json, &t->writer);
   for (int i = 0; i < count && !status && !t->stopped; i++) status = run_device(t, names[i]);
   clear_progress(t);
   if (!status) status = finish(t);
@@ -304,6 +305,7 @@ static int run(int argc, char **argv) {
   exit_code = status ? sb_report(argv[0], status) : t.exit_code;
   sb_table_free(&t.table);
   sb_required_free(&t.required);
+  sb_run_file_close(t.resumed);
   for (int i = 0; i < t.problem_count; i++) free(t.problems[i]);
   return exit_code;
 }

@@ -32,6 +32,9 @@ int sb_report(const char *name, sb_status status);
 int sb_parse_options(const struct argp *argp, int argc, char **argv, void *input);
 error_t sb_argp_error(sb_status status);
 
+/* SB_USAGE where a command would write over the file that it reads. Either may be NULL. */
+sb_status sb_refuse_overwriting(const char *output, const char *read);
+
 /* For a command with subcommands (`golden verify`): a table and its dispatch. */
 typedef struct sb_subcommand {
   const char *name, *summary;

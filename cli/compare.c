@@ -95,8 +95,10 @@ static const struct argp_option table[] = {
 
 static const char *where(const sb_run_file *file, char text[256]) {
   const sb_run_header *first = &file->headers[0];
-  snprintf(text, 256, "%s%s%s%s%s%s", first->device, file->header_count > 1 ? " and others" : "",
-           *first->git ? ", built from " : "", first->git, *first->time ? ", " : "", first->time);
+  bool several = false;
+  for (int i = 1; i < file->header_count; i++) several |= strcmp(file->headers[i].device, first->device) != 0;
+  snprintf(text, 256, "%s%s%s%s%s%s", first->device, several ? " and others" : "", *first->git ? ", built from " : "",
+           first->git, *first->time ? ", " : "", first->time);
   return text;
 }
 

@@ -1,8 +1,11 @@
-/* Cases spread over processes. Process p of n runs cases p, p + n, p + 2n ... and writes each result into its pipe,
- * which also bounds how far it runs ahead; the parent reads the pipes in the order of the cases. */
+/* Cases spread over processes. Process p of n runs cases p, p + n, p + 2n ... and writes each result into its pipe; the
+ * parent reads the pipes in the order of the cases. A pipe is smaller than a result: a process that has one waits with
+ * it until the parent takes it, so that a run that is killed loses no more than one case a process. */
 #include "samebits/pool.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_JOBS = 64 };
+enum { MAX_JOBS = 64, PIPE = 4096 };
 
 typedef struct reply {
   sb_status status;
-  char message[512];
+  char message[PIPE];
   sb_result result;
 } reply;
+static_assert(sizeof(reply) > PIPE, "a result must not fit into a pipe");
 
 typedef struct pool {
   const char *device;
@@ -94,6 +98,7 @@ static sb_status start(pool *p, int job, int first) {
     work(p, first, ends[1]);
   }
   close(ends[1]);
+  fcntl(ends[0], F_SETPIPE_SZ, PIPE);
   p->pipes[job] = ends[0];
   p->pids[job] = pid;
   return SB_OK;

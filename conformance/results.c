@@ -9,12 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+const char sb_run_git[] = SAMEBITS_GIT;
+
 struct sb_run_writer {
   char *path;
   FILE *file, *echo; /* either may be NULL */
 };
 
-sb_status sb_run_writer_open(const char *path, bool echo, sb_run_writer **writer) {
+static sb_status open_writer(const char *path, const char *mode, bool echo, sb_run_writer **writer) {
   bool standard = path && strcmp(path, "-") == 0;
   *writer = calloc(1, sizeof **writer);
   if (*writer) (*writer)->path = strdup(path && !standard ? path : "standard output");
@@ -23,7 +25,7 @@ sb_status sb_run_writer_open(const char *path, bool echo, sb_run_writer **writer
     *writer = NULL;
     return sb_fail(SB_NO_MEMORY, "no memory for the run");
   }
-  if (path && !standard) (*writer)->file = fopen(path, "w");
+  if (path && !standard) (*writer)->file = fopen(path, mode);
   if (path && !standard && !(*writer)->file) {
     sb_status status = sb_fail(SB_FILE, "%s: cannot write: %s", path, strerror(errno));
     free((*writer)->path);
@@ -33,6 +35,15 @@ sb_status sb_run_writer_open(const char *path, bool echo, sb_run_writer **writer
   }
   (*writer)->echo = echo || standard ? stdout : NULL;
   return SB_OK;
+}
+
+sb_status sb_run_writer_open(const char *path, bool echo, sb_run_writer **writer) {
+  return open_writer(path, "w", echo, writer);
+}
+
+sb_status sb_run_writer_append(const char *path, size_t whole, bool echo, sb_run_writer **writer) {
+  if (truncate(path, (off_t)whole) != 0) return sb_fail(SB_FILE, "%s: cannot write: %s", path, strerror(errno));
+  return open_writer(path, "a", echo, writer);
 }
 
 sb_status sb_run_writer_close(sb_run_writer *writer) {
@@ -63,7 +74,23 @@ static void say(void *context, const char *key, const char *value) {
   json_object_set_new(context, key, json_string(value));
 }
 
+/* What a run took of all cases, so that shards can be put together again and judged as a whole. */
+static json_t *selection_of(const sb_selection *s, bool whole) {
+  const char *const lists[][2] = {
+      {"recipe", s->recipes}, {"side", s->sides}, {"step", s->steps}, {"flavor", s->flavors}, {"dtype", s->dtypes}};
+  json_t *line = json_pack("{s:b}", "whole", whole);
+  for (size_t i = 0; line && i < sizeof lists / sizeof *lists; i++)
+    if (lists[i][1]) json_object_set_new(line, lists[i][0], json_string(lists[i][1]));
+  if (line && s->shards) json_object_set_new(line, "shard", json_pack("[i,i]", s->shard, s->shards));
+  return line;
+}
+
 sb_status sb_run_write_header(sb_run_writer *writer, const sb_device *device) {
+  return sb_run_write_header_of(writer, device, NULL, false);
+}
+
+sb_status sb_run_write_header_of(sb_run_writer *writer, const sb_device *device, const sb_selection *selection,
+                                 bool whole) {
   char host[256] = "", date[32];
   time_t now = time(NULL);
   struct tm utc;
@@ -74,6 +101,7 @@ sb_status sb_run_write_header(sb_run_writer *writer, const sb_device *device) {
   json_t *record = json_object();
   device->family->describe(device, say, record);
   json_object_set_new(line, "record", record);
+  if (selection) json_object_set_new(line, "selection", selection_of(selection, whole));
   return write_line(writer, line);
 }
 
@@ -87,7 +115,8 @@ static json_t *words(const char *list) {
   return array;
 }
 
-sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_result *result, const char *repro) {
+sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_case *taken, const sb_result *result,
+                            const char *repro) {
   char text[SB_CASE_TEXT], name[64];
   json_t *different = json_object(), *digests = json_object();
   for (int slot = 0; slot < SB_SLOTS; slot++) {
@@ -101,6 +130,8 @@ sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_re
                            "status", sb_case_status_names[result->status], "mechanisms", words(result->mechanisms),
                            "reason", result->reason, "elements", (json_int_t)result->elements, "different", different,
                            "digests", digests, "repro", repro, "seconds", result->seconds);
+  if (line && taken->spec.path != c->spec.path)
+    json_object_set_new(line, "as", json_string(sb_case_print(taken, text)));
   if (line && *result->not_compared) json_object_set_new(line, "not_compared", json_string(result->not_compared));
   return write_line(writer, line);
 }
@@ -116,8 +147,8 @@ sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *resul
                                       "copy_fraction", result->copy_fraction, "digests", digests));
 }
 
-sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
-                               const char *const *problems, int problem_count) {
+static json_t *summary(const int64_t statuses[SB_CASE_STATUSES], int exit_code, const char *const *problems,
+                       int problem_count) {
   json_t *counts = json_object(), *list = json_array();
   int64_t cases = 0;
   for (int i = 0; i < SB_CASE_STATUSES; i++) {
@@ -125,8 +156,19 @@ sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_
     if (i != SB_XPASS) cases += statuses[i]; /* XPASS counts rows of the expectations */
   }
   for (int i = 0; i < problem_count; i++) json_array_append_new(list, json_string(problems[i]));
-  return write_line(writer, json_pack("{s:s,s:I,s:o,s:i,s:o}", "type", "summary", "cases", (json_int_t)cases,
-                                      "statuses", counts, "exit", exit_code, "problems", list));
+  return json_pack("{s:s,s:I,s:o,s:i,s:o}", "type", "summary", "cases", (json_int_t)cases, "statuses", counts, "exit",
+                   exit_code, "problems", list);
+}
+
+sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
+                               const char *const *problems, int problem_count) {
+  return write_line(writer, summary(statuses, exit_code, problems, problem_count));
+}
+
+sb_status sb_run_print_summary(FILE *to, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
+                               const char *const *problems, int problem_count) {
+  sb_run_writer writer = {.path = (char[]){"the run"}, .file = to};
+  return write_line(&writer, summary(statuses, exit_code, problems, problem_count));
 }
 
 static void append(char text[SB_REPRO_TEXT], const char *word) {

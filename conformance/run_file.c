@@ -1,5 +1,5 @@
 /* Reading a run. Everything in it is checked before use: a run may come from another machine. */
-#include "samebits/run_file.h"
+#include "conformance/run_lines.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -110,6 +110,7 @@ static sb_status read_entry(sb_run_file *f, json_t *line, bool bench, int number
   *e = (sb_run_entry){.bench = bench, .text = text_of(line, "case"), .line = json_incref(line)};
   if (f->header_count == 0) return sb_fail(SB_FILE, "%s: line %d: a case before the run's header", f->path, number);
   if (!*e->text) return sb_fail(SB_FILE, "%s: line %d: a case without its text", f->path, number);
+  e->as = *text_of(line, "as") ? text_of(line, "as") : e->text;
   e->device = f->headers[f->header_count - 1].device;
   e->key = strdup(e->text);
   if (!e->key) return sb_fail(SB_NO_MEMORY, "%s: no memory", f->path);
@@ -156,7 +157,7 @@ static sb_status read_summary(sb_run_file *f, json_t *line, int number) {
   return SB_OK;
 }
 
-static sb_status read_line(sb_run_file *f, json_t *line, int number) {
+sb_status sb_run_file_add(sb_run_file *f, json_t *line, int number) {
   const char *type = text_of(line, "type");
   f->complete = false;
   f->exit_code = -1;
@@ -181,7 +182,7 @@ static sb_status read_lines(sb_run_file *f, FILE *file) {
     } else if (!json_is_object(line))
       status = sb_fail(SB_FILE, "%s: line %d is no line of a run", f->path, number);
     else
-      status = read_line(f, line, number);
+      status = sb_run_file_add(f, line, number);
     if (ended) f->whole += (size_t)length;
     json_decref(line);
   }
@@ -191,14 +192,20 @@ static sb_status read_lines(sb_run_file *f, FILE *file) {
   return status;
 }
 
+sb_status sb_run_file_new(const char *path, sb_run_file **file) {
+  sb_run_file *f = *file = calloc(1, sizeof *f);
+  if (f) f->path = strdup(path);
+  if (f) f->exit_code = -1;
+  return f && f->path ? SB_OK : sb_fail(SB_NO_MEMORY, "%s: no memory", path);
+}
+
 sb_status sb_run_file_open(const char *path, sb_run_file **file) {
   FILE *stream = fopen(path, "r");
   *file = NULL;
   if (!stream) return sb_fail(SB_FILE, "%s: cannot open: %s", path, strerror(errno));
-  sb_run_file *f = calloc(1, sizeof *f);
-  if (f) f->path = strdup(path);
-  if (f) f->exit_code = -1;
-  sb_status status = f && f->path ? read_lines(f, stream) : sb_fail(SB_NO_MEMORY, "%s: no memory", path);
+  sb_run_file *f;
+  sb_status status = sb_run_file_new(path, &f);
+  if (!status) status = read_lines(f, stream);
   fclose(stream);
   if (status) {
     sb_run_file_close(f);

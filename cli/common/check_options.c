@@ -17,7 +17,8 @@ enum {
   LIFT_GATES,
   TIMEOUT,
   KERNELS,
-  JOBS
+  JOBS,
+  RESUME
 };
 
 static error_t parse(int key, char *word, struct argp_state *state) {
@@ -54,6 +55,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     return 0;
   case SAVE_FAILURES:
     r->save = word;
+    return 0;
+  case RESUME:
+    r->resume = word;
     return 0;
   case LIFT_GATES:
     r->device.lift_gates = true;
@@ -97,6 +101,8 @@ static const struct argp_option table[] = {
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"json", JSON, NULL, 0, "the run as JSON lines on standard output", 3},
     {"output", OUTPUT, "RUN.jsonl", 0, "the run as JSON lines in a file", 3},
+    {"resume", RESUME, "RUN.jsonl", 0,
+     "go on with an interrupted run of the same selection, in its file or in --output's", 3},
     {"save-failures", SAVE_FAILURES, "DIR", 0, "a file for each case that is not PASS: input, expected, got", 3},
     {"expect", EXPECT, "FILE", 0, "known divergences (default: ci/expect/DEVICE.txt)", 3},
     {"required", REQUIRED, "FILE", 0, "cells that must be filled (default: ci/required.txt, for whole selections)", 3},

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int sb_exit_of(sb_status status) {
   static const int codes[] = {
@@ -80,6 +81,13 @@ int sb_parse_options(const struct argp *argp, int argc, char **argv, void *input
   if (error == ECANCELED) return sb_report(argv[0], SB_USAGE);
   fprintf(stderr, "%s: bad or incomplete option or argument: '%s' (see %s --help)\n", argv[0], o.word, argv[0]);
   return SB_EXIT_USAGE;
+}
+
+sb_status sb_refuse_overwriting(const char *output, const char *read) {
+  struct stat to, from;
+  if (!output || !read || stat(output, &to) || stat(read, &from)) return SB_OK;
+  if (!S_ISREG(to.st_mode) || to.st_dev != from.st_dev || to.st_ino != from.st_ino) return SB_OK;
+  return sb_fail(SB_USAGE, "--output %s is the file that the run reads (%s)", output, read);
 }
 
 int sb_dispatch(const char *command, const sb_subcommand *table, int count, int argc, char **argv) {

@@ -34,6 +34,7 @@ typedef struct sb_run_entry {
   bool bench;
   const char *text;   /* the canonical case, ?device= included; of a bench's baseline "copy/BYTES" */
   const char *device; /* of the header before it, or of the text */
+  const char *as;     /* the text, or what the device took in its place */
   char *key;          /* the text without ?device= */
   sb_case_status status;
   const char *reason, *repro, *not_compared;
