@@ -5,7 +5,6 @@
 #include "samebits/apply.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -31,18 +30,6 @@ sb_status sb_case_input(const sb_case *c, const sb_safetensors *file, sb_tensor 
     return sb_fail(SB_INVALID, "%s: tensor %s is [%" PRId64 ", %" PRId64 "], the case says [%" PRId64 ", %" PRId64 "]",
                    sb_safetensors_path(file), c->tensor, from->dims[0], from->dims[1], c->rows, c->cols);
   return sb_tensor_cast(from, c->spec.dtype, x);
-}
-
-void sb_verdict(sb_result *result, sb_case_status status, const char *format, ...) {
-  static const int weight[SB_CASE_STATUSES] = {
-      [SB_FAIL] = 1, [SB_MISTRUSTED] = 2, [SB_UNPROVEN] = 3, [SB_CASE_UNSUPPORTED] = 4,
-      [SB_SKIP] = 5, [SB_ERROR] = 6,      [SB_TIMEOUT] = 7,  [SB_CRASH] = 8};
-  if (weight[status] <= weight[result->status]) return;
-  result->status = status;
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(result->reason, sizeof result->reason, format, arguments);
-  va_end(arguments);
 }
 
 /* The first difference of a slot in one line: where, expected, got, and how far apart. */
