@@ -3,6 +3,7 @@
 #include "cli/outcome.h"
 #include "cli/table.h"
 #include "samebits/expect.h"
+#include "samebits/explain.h"
 #include "samebits/pool.h"
 #include "samebits/run.h"
 #include "samebits/runs_merge.h"
@@ -191,6 +192,10 @@ static sb_status run_device(tally *t, const char *name) {
   if (!status) status = sb_select(&t->r->selection, device, &list);
   if (!status) status = sb_expectations_load(t->r->expect, name, &t->expectations);
   if (!status && t->resumed) status = check_resumed(t, device);
+  sb_verifier *verifier = NULL;
+  sb_check_options options = t->r->check;
+  if (!status) status = sb_verifier_new(&t->expectations, &verifier);
+  options.verify = sb_verify_case, options.verify_context = verifier;
   if (!status) status = sb_run_write_header_of(t->writer, device, &t->r->selection, whole(t->r));
   t->total += list.count;
   for (int i = 0; i < list.count && !status; i++) {
@@ -201,14 +206,20 @@ static sb_status run_device(tally *t, const char *name) {
   }
   place here = {t, device};
   if (!status && t->resumed) status = replay(&here, &list);
+  for (int i = 0; i < list.count && !status; i++) {
+    sb_case adapted = list.cases[i];
+    /* What cannot be prepared is told where a case needs it. */
+    if (!sb_device_adapt(device, &adapted.spec)) sb_verifier_prepare(verifier, &adapted);
+  }
   if (!status && list.count > 0)
-    status = sb_check_all(device, &t->r->device, &t->r->check, list.cases, list.count, jobs_for(t->r, device),
-                          take_result, &here, &t->stopped);
+    status = sb_check_all(device, &t->r->device, &options, list.cases, list.count, jobs_for(t->r, device), take_result,
+                          &here, &t->stopped);
   clear_progress(t);
   if (!status && !t->stopped) {
     check_required(t, name);
     check_outdated(t);
   }
+  sb_verifier_free(verifier);
   sb_expectations_free(&t->expectations);
   sb_case_list_free(&list);
   sb_device_close(device);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 extern const char sb_builtin_expectations[]; /* ci/expect/ref.txt as it was when this was built: how a flavor's
@@ -82,10 +83,16 @@ void sb_expect(sb_expectations *expectations, const char *text, sb_result *resul
     sb_expectation *row = &expectations->rows[i];
     if (!sb_case_matches(row->glob, text)) continue;
     row->matched++;
-    if (result->status == SB_FAIL) {
-      row->diverged++;
+    if (result->status != SB_FAIL) return;
+    row->diverged++;
+    if (result->verified == SB_VERIFIED) {
       result->status = SB_EXPECTED;
       snprintf(result->mechanisms, sizeof result->mechanisms, "%s", row->mechanisms);
+    } else if (result->verified == SB_VERIFIED_NOT) {
+      char reason[sizeof result->reason];
+      snprintf(reason, sizeof reason, "%s; line %d of the expectations does not hold: %s", result->reason, row->line,
+               result->verification);
+      memcpy(result->reason, reason, sizeof reason);
     }
     return;
   }

@@ -234,6 +234,7 @@ sb_status sb_run_file_write(const sb_run_file *file, bool bare, FILE *to) {
 
 void sb_run_replay(const sb_run_entry *entry, sb_result *result) {
   *result = (sb_result){.status = entry->status == SB_EXPECTED ? SB_FAIL : entry->status,
+                        .verified = entry->status == SB_EXPECTED ? SB_VERIFIED : SB_UNVERIFIED,
                         .elements = entry->elements,
                         .seconds = entry->seconds};
   snprintf(result->reason, sizeof result->reason, "%s", entry->reason);

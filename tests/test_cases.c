@@ -196,17 +196,24 @@ START_TEST(sides_of_tensors) {
 }
 END_TEST
 
-/* Expectations: FAIL under a row becomes EXPECTED with its mechanisms; the first row counts; a row whose cases are all
- * exact is outdated, one with a diverging case is not. */
+/* Expectations: FAIL under a row becomes EXPECTED with its mechanisms if they were verified, and only then; the first
+ * row counts; a row whose cases are all exact is outdated, one with a diverging case is not. */
 START_TEST(expectations) {
   sb_expectations e;
   sb_ok(sb_expectations_parse(
       "x", "# comment\n\n*/tie:* a,b https://l 2026-01-31\n  */bits:*\tc https://l 2026-01-31 # more\n", &e));
   ck_assert_int_eq(e.count, 2);
-  sb_result r = {.status = SB_FAIL};
+  sb_result r = {.status = SB_FAIL, .verified = SB_VERIFIED};
   sb_expect(&e, "r/s/tie:1", &r);
   ck_assert_int_eq(r.status, SB_EXPECTED);
   ck_assert_str_eq(r.mechanisms, "a,b");
+  r = (sb_result){.status = SB_FAIL};
+  sb_expect(&e, "r/s/tie:1", &r);
+  ck_assert_int_eq(r.status, SB_FAIL);
+  r = (sb_result){.status = SB_FAIL, .verified = SB_VERIFIED_NOT, .verification = "scale[3]"};
+  sb_expect(&e, "r/s/tie:1", &r);
+  ck_assert_int_eq(r.status, SB_FAIL);
+  ck_assert_ptr_nonnull(strstr(r.reason, "line 3 of the expectations does not hold: scale[3]"));
   r = (sb_result){.status = SB_FAIL};
   sb_expect(&e, "r/s/normal:1", &r);
   ck_assert_int_eq(r.status, SB_FAIL);

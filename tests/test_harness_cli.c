@@ -218,7 +218,7 @@ END_TEST
 START_TEST(runs_and_expectations) {
   FILE *none = fopen(in_folder("none.txt"), "w"), *stale = fopen(in_folder("stale.txt"), "w");
   fputs("# nothing\n", none);
-  fputs("*/both@aligned/* some-mechanism https://example.org 2026-01-01\n", stale);
+  fputs("*/both@aligned/* round-half-away https://example.org 2026-01-01\n", stale);
   fclose(none);
   fclose(stale);
   static const char select[] =
@@ -241,6 +241,11 @@ START_TEST(runs_and_expectations) {
   snprintf(command, sizeof command, "mv %s/saved/* %s/saved.safetensors", folder, folder);
   ck_assert_int_eq(system(command), 0);
   expect_answer(run("explain %s/saved.safetensors", folder), 1, "scale-stored-narrow", "a saved failure explained");
+  FILE *unknown = fopen(in_folder("unknown.txt"), "w");
+  fputs("# one\n*/both@aligned/* scale-stored-narow https://example.org 2026-01-01\n", unknown);
+  fclose(unknown);
+  a = run("check %s --expect %s/unknown.txt", select, folder);
+  expect_answer(a, 3, "unknown.txt: line 2: no mechanism 'scale-stored-narow'", "a row of an unknown mechanism");
   a = run("check %s --expect %s/stale.txt", select, folder);
   expect_answer(a, 1, "XPASS */both@aligned/*", "an outdated row");
 }

@@ -97,14 +97,20 @@ sb_status sb_capture_open(const char *path, sb_capture *cap) {
   return status;
 }
 
-sb_status sb_capture_make(const sb_contract_case *at, const char *name, const sb_tensor in[SB_SLOTS],
-                          const sb_tensor out[SB_SLOTS], sb_capture *cap) {
+sb_status sb_capture_add(sb_capture *cap, const char *name, const sb_tensor in[SB_SLOTS],
+                         const sb_tensor out[SB_SLOTS]) {
   sb_contract *k;
-  *cap = (sb_capture){.at = *at};
-  sb_status status = sb_contract_load(at, &k);
+  sb_status status = sb_contract_load(&cap->at, &k);
   if (status != SB_OK) return status;
   status = add_case(cap, k, name, in, out);
   sb_contract_free(k);
+  return status;
+}
+
+sb_status sb_capture_make(const sb_contract_case *at, const char *name, const sb_tensor in[SB_SLOTS],
+                          const sb_tensor out[SB_SLOTS], sb_capture *cap) {
+  *cap = (sb_capture){.at = *at};
+  sb_status status = sb_capture_add(cap, name, in, out);
   if (status != SB_OK) sb_capture_close(cap);
   return status;
 }

@@ -35,6 +35,9 @@ sb_status sb_capture_read(const sb_safetensors *file, sb_capture *capture);
 /* From tensors in memory: one case. */
 sb_status sb_capture_make(const sb_contract_case *at, const char *name, const sb_tensor in[SB_SLOTS],
                           const sb_tensor out[SB_SLOTS], sb_capture *capture);
+/* One more case of the same computation. */
+sb_status sb_capture_add(sb_capture *capture, const char *name, const sb_tensor in[SB_SLOTS],
+                         const sb_tensor out[SB_SLOTS]);
 void sb_capture_close(sb_capture *capture);
 
 /* Whether the step yields slot `s` (so that it can be explained) rather than takes it. */

@@ -107,30 +107,3 @@ sb_status sb_explain_files(const char *left, const char *right, const sb_explain
   sb_capture_close(&l);
   return status == SB_OK ? status : sb_fail_in(status, "%s, %s", left, right);
 }
-
-sb_status sb_explain_verify(const sb_contract_case *at, const sb_tensor in[SB_SLOTS], const sb_tensor out[SB_SLOTS],
-                            const char *const *ids, int count, bool *holds) {
-  const sb_mechanism *list[8];
-  sb_capture cap;
-  sb_contract *base = NULL;
-  sb_search s = {0};
-  *holds = false;
-  if (count < 1 || count > 8) return sb_fail(SB_USAGE, "a set of mechanisms has 1 to 8 members, not %d", count);
-  for (int i = 0; i < count; i++)
-    if (!(list[i] = sb_mechanism_find(ids[i])))
-      return sb_fail(SB_USAGE, "no mechanism '%s' (samebits list mechanisms)", ids[i]);
-  sb_status status = sb_capture_make(at, "case", in, out, &cap);
-  if (status != SB_OK) return status;
-  status = sb_contract_load(at, &base);
-  if (status == SB_OK) status = sb_search_begin(&s, &cap, base);
-  if (status == SB_OK) {
-    sb_search_fit(&s);
-    status = sb_search_sets(&s, count < SB_MAX_SET ? count : SB_MAX_SET, list, count);
-  }
-  for (int i = 0; status == SB_OK && i < s.set_count && !*holds; i++)
-    *holds = sb_search_reproduces(&s, s.sets[i].contract, true);
-  sb_search_end(&s);
-  sb_contract_free(base);
-  sb_capture_close(&cap);
-  return status;
-}

@@ -1,7 +1,7 @@
-/* Singles, pairs, sets. Views are tried from the cheapest to all rows of all cases, and a rewrite is given up at the
+/* Singles and pairs. Views are tried from the cheapest to all rows of all cases, and a rewrite is given up at the
  * first bit. */
-#include "conformance/explain/search.h"
 #include "conformance/contract/values.h"
+#include "conformance/explain/search_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,8 @@ static bool holds(sb_search *s, sb_contract *k, int first, bool exact, int *equa
   return true;
 }
 
+bool sb_search_holds(sb_search *s, sb_contract *k, int first, int *equal) { return holds(s, k, first, false, equal); }
+
 bool sb_search_reproduces(sb_search *s, sb_contract *k, bool exact) {
   int equal = 0;
   return holds(s, k, s->first_full, exact, &equal);
@@ -73,7 +75,7 @@ static int64_t differing_rows(sb_search *s, int index, int64_t *rows, int64_t mo
     if (!stored || cap->count != n || tr == 0) continue;
     sb_line_stored(s->base, &all.env, line, v, n, stored);
     for (int64_t i = 0; i < n; i++)
-      if (!sb_same_value(stored[i], cap->values[i], floating))
+      if (!sb_same_value(sb_as_captured(stored[i], cap->format), cap->values[i], floating))
         score[i / t.dims[1] * tr / s->unit] += 1.0 / (double)t.dims[1];
   }
   while (count < most) {
@@ -137,7 +139,7 @@ void sb_search_end(sb_search *s) {
   *s = (sb_search){0};
 }
 
-static void made(const sb_candidate *c, const sb_contract *from, sb_change_made *m) {
+void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_made *m) {
   *m = (sb_change_made){.mechanism = c->mechanism, .alternative = c->alternative, .site = c->site};
   snprintf(m->parameter, sizeof m->parameter, "%s", c->parameter);
   m->rank = c->mechanism->rank + c->alternative->rank + (c->fitted ? 5 : 0);
@@ -153,13 +155,17 @@ static void made(const sb_candidate *c, const sb_contract *from, sb_change_made 
 }
 
 /* The rewritten contract as it is to be shown and used: unchecked trees print as they were written. */
-static void add_set(sb_search *s, const sb_set *prefix, const sb_candidate *c, const sb_contract *from,
-                    sb_contract *k) {
+void sb_search_add(sb_search *s, const sb_set *prefix, const sb_candidate *c, const sb_contract *from) {
   if (s->set_count == SB_MAX_SETS) return;
   sb_set *set = &s->sets[s->set_count];
   *set = prefix ? *prefix : (sb_set){0};
   if (set->count == SB_MAX_SET) return;
-  made(c, from, &set->made[set->count++]);
+  if (!c) {
+    set->contract = sb_contract_copy(from, s->arena);
+    s->set_count++;
+    return;
+  }
+  sb_search_change(c, from, &set->made[set->count++]);
   for (int i = 0; i < s->set_count; i++) {
     bool same = s->sets[i].count == set->count;
     for (int j = 0; same && j < set->count; j++) {
@@ -169,7 +175,7 @@ static void add_set(sb_search *s, const sb_set *prefix, const sb_candidate *c, c
     }
     if (same) return; /* another form of the same mechanisms */
   }
-  set->contract = sb_contract_copy(k, s->arena);
+  set->contract = sb_contract_copy(c->contract, s->arena);
   s->set_count++;
 }
 
@@ -192,7 +198,6 @@ typedef struct walk {
   uint64_t base_hash;
   first *firsts; /* collected when not NULL */
   int first_count, first_capacity;
-  struct beam *beam;
 } walk;
 
 static bool wanted(const walk *w, const sb_mechanism *m) {
@@ -250,7 +255,7 @@ static void collect(walk *w, const sb_candidate *c, int equal) {
   if (h == w->base_hash || h == 0) return;
   first *f = &w->firsts[w->first_count];
   *f = (first){.candidate = *c, .hash = h, .representative = w->first_count};
-  made(c, w->from, &f->made);
+  sb_search_change(c, w->from, &f->made);
   f->mismatch = mismatch_line(s, c->contract, equal);
   f->contract = sb_contract_copy(c->contract, s->arena);
   for (int i = 0; i < w->first_count; i++)
@@ -270,8 +275,8 @@ static bool try_one(void *context, const sb_candidate *c) {
     return true;
   }
   s->tried++;
-  if (holds(s, c->contract, 0, false, &equal))
-    add_set(s, w->prefix, c, w->from, c->contract);
+  if (sb_search_holds(s, c->contract, 0, &equal))
+    sb_search_add(s, w->prefix, c, w->from);
   else if (equal >= 0 && w->firsts)
     collect(w, c, equal);
   sb_arena_reset(s->passing);
@@ -287,7 +292,7 @@ static int by_rank(const void *a, const void *b) {
   return rx - ry;
 }
 
-static void order(sb_search *s) { qsort(s->sets, (size_t)s->set_count, sizeof *s->sets, by_rank); }
+void sb_search_order(sb_search *s) { qsort(s->sets, (size_t)s->set_count, sizeof *s->sets, by_rank); }
 
 static sb_status each(sb_search *s, walk *w, const sb_contract *from) {
   w->s = s, w->from = from;
@@ -297,7 +302,7 @@ static sb_status each(sb_search *s, walk *w, const sb_contract *from) {
 sb_status sb_search_singles(sb_search *s, const sb_mechanism *const *only, int count) {
   walk w = {.only = only, .only_count = count, .mismatch = SB_MAX_LINES};
   sb_status status = each(s, &w, s->base);
-  order(s);
+  sb_search_order(s);
   return status;
 }
 
@@ -326,99 +331,6 @@ sb_status sb_search_pairs(sb_search *s) {
     if (s->set_count == 0) break;
   }
   free(one.firsts);
-  order(s);
-  return status;
-}
-
-/* Sets: at each size the most promising few, by slots that are equal and elements that differ. */
-enum { BEAM = 16, SCORED = 6 };
-typedef struct node {
-  sb_set set;
-  sb_contract *contract;
-  int mismatch;
-  double score;
-  uint64_t hash;
-} node;
-typedef struct beam {
-  int count;
-  node nodes[BEAM];
-} beam;
-
-/* Slots equal first, then the share of elements that differ in the first slot that does. */
-static double score_of(sb_search *s, sb_contract *k, int *mismatch) {
-  double total = 0;
-  *mismatch = k->line_count;
-  for (int i = 0; i < s->first_full && i < SCORED; i++) {
-    sb_eval eval, whole;
-    const sb_view *v = &s->views[i];
-    double weight = 1;
-    if (sb_contract_check(k, &v->env) != SB_OK) return 1e30;
-    sb_scratch_reset(s->scratch);
-    sb_view_eval(v, k, false, s->scratch, &eval, &whole);
-    for (int n = 0; n < SB_SLOTS - 1; n++, weight /= 4) {
-      sb_difference d;
-      if (sb_view_compare(v, k, &s->capture->at, sb_slot_order[n], &eval, 0, &d) != SB_OK) return 1e30;
-      if (!d.different) continue;
-      int line = sb_contract_slot_line(k, &s->capture->at, sb_slot_order[n]);
-      if (line < *mismatch) *mismatch = line;
-      total += weight * (0.05 + (double)d.different / (double)(d.elements ? d.elements : 1));
-    }
-  }
-  return total;
-}
-
-static bool try_beam(void *context, const sb_candidate *c) {
-  walk *w = context;
-  sb_search *s = w->s;
-  int equal = 0, mismatch;
-  if (!wanted(w, c->mechanism) || c->line > w->mismatch) goto done;
-  s->tried++;
-  if (holds(s, c->contract, 0, false, &equal)) {
-    add_set(s, w->prefix, c, w->from, c->contract);
-    goto done;
-  }
-  if (equal < 0 || !w->beam) goto done;
-  double score = score_of(s, c->contract, &mismatch);
-  beam *b = w->beam;
-  int worst = 0;
-  for (int i = 1; i < b->count; i++)
-    if (b->nodes[i].score > b->nodes[worst].score) worst = i;
-  if (b->count == BEAM && score >= b->nodes[worst].score) goto done;
-  uint64_t h = hash_results(s, c->contract);
-  for (int i = 0; i < b->count; i++)
-    if (b->nodes[i].hash == h) goto done;
-  node *n = &b->nodes[b->count < BEAM ? b->count++ : worst];
-  *n = (node){.set = w->prefix ? *w->prefix : (sb_set){0}, .mismatch = mismatch, .score = score, .hash = h};
-  made(c, w->from, &n->set.made[n->set.count++]);
-  n->contract = sb_contract_copy(c->contract, s->arena);
-done:
-  sb_arena_reset(s->passing);
-  return true;
-}
-
-sb_status sb_search_sets(sb_search *s, int most, const sb_mechanism *const *only, int count) {
-  beam *now = calloc(1, sizeof *now), *next = calloc(1, sizeof *next);
-  sb_status status = now && next ? SB_OK : sb_fail(SB_NO_MEMORY, "no memory for a search");
-  if (status == SB_OK) now->count = 1, now->nodes[0] = (node){.contract = s->base, .mismatch = SB_MAX_LINES};
-  for (int size = 1; size <= most && size <= SB_MAX_SET && status == SB_OK && s->set_count == 0; size++) {
-    next->count = 0;
-    for (int i = 0; i < now->count && status == SB_OK; i++) {
-      node *n = &now->nodes[i];
-      if (sb_contract_check(n->contract, &s->capture->cases[0].env) != SB_OK) continue;
-      walk w = {.s = s,
-                .only = only,
-                .only_count = count,
-                .prefix = &n->set,
-                .from = n->contract,
-                .mismatch = n->mismatch,
-                .beam = size < most ? next : NULL};
-      status = sb_rewrite_each(n->contract, &s->capture->cases[0].env, &s->fitted, NULL, s->passing, try_beam, &w);
-    }
-    beam *t = now;
-    now = next, next = t;
-  }
-  free(now);
-  free(next);
-  order(s);
+  sb_search_order(s);
   return status;
 }

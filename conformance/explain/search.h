@@ -6,7 +6,7 @@
 #include "conformance/explain/view.h"
 #include "conformance/mechanisms/mechanism.h"
 
-enum { SB_MAX_SET = 5, SB_MAX_SETS = 48 };
+enum { SB_MAX_SET = 12, SB_MAX_SETS = 48 };
 
 /* One rewrite of a set, with the line that it changes. */
 typedef struct sb_change_made {
@@ -27,6 +27,7 @@ typedef struct sb_search {
   const sb_capture *capture;
   sb_contract *base;
   bool tensor_level;
+  bool thorough;     /* sets are judged on all rows of every case, not on a few */
   int64_t unit;      /* rows that belong together */
   sb_arena *arena;   /* what lives as long as the search */
   sb_arena *passing; /* one candidate */
@@ -50,6 +51,10 @@ bool sb_search_reproduces(sb_search *search, sb_contract *contract, bool exact);
 sb_status sb_search_singles(sb_search *search, const sb_mechanism *const *only, int count);
 sb_status sb_search_pairs(sb_search *search);
 sb_status sb_search_sets(sb_search *search, int most, const sb_mechanism *const *only, int count);
+
+/* These mechanisms in this order, each at up to two places, or left out where it changes nothing. The contract itself,
+ * where it reproduces the capture, is a set of none. */
+sb_status sb_search_ordered(sb_search *search, const sb_mechanism *const *ids, int count);
 
 /* Fits parameters on every second row. */
 void sb_search_fit(sb_search *search);

@@ -11,6 +11,11 @@ bool sb_same_value(double a, double b, bool floating) {
   return floating ? sb_f64_bits(a) == sb_f64_bits(b) : a == b;
 }
 
+double sb_as_captured(double value, int captured_format) {
+  if (value == value || sb_cf_is_float(captured_format)) return value;
+  return sb_value_cast(value, captured_format, R_X86);
+}
+
 sb_status sb_view_all(const sb_capture_case *c, sb_view *v) {
   *v = (sb_view){.of = c, .env = c->env, .row_count = c->rows};
   return SB_OK;
@@ -85,7 +90,7 @@ sb_status sb_view_compare(const sb_view *v, const sb_contract *k, const sb_contr
     int64_t base = tile_row(v, tile, i) * ccols;
     for (int64_t j = 0; j < fine; j++) {
       int64_t a = base + j * ccols / fine;
-      double got = cap->values[a], want = stored[i * cols + j * cols / fine];
+      double got = cap->values[a], want = sb_as_captured(stored[i * cols + j * cols / fine], cap->format);
       if (sb_same_value(want, got, floating)) continue;
       if (d->different++ == 0) d->first = a, d->expected = want, d->got = got;
       if (limit && d->different >= limit) return d->elements = rows * fine, SB_OK;

@@ -36,6 +36,10 @@ void sb_view_eval(const sb_view *view, const sb_contract *contract, bool exact, 
                   struct sb_eval *eval, struct sb_eval *whole);
 
 bool sb_same_value(double a, double b, bool floating);
+
+/* What a captured tensor of a format holds for a value of the contract: an integer tensor cannot hold NaN, which
+ * becomes an integer as on x86 (INT_MIN, then the low bits). */
+double sb_as_captured(double value, int captured_format);
 extern const sb_slot sb_slot_order[SB_SLOTS - 1];
 
 #endif

@@ -201,6 +201,10 @@ static const sb_alternative fp8_first[] = {
 };
 static const sb_alternative scale_to_fp8[] = {
     {"group scale rounded to e4m3", {WHOLE("scale", "R(f32(e4m3.sat(f32($a))))")}, 0, 0},
+    {"group scale stored and used for the output as e4m3, the codes from the unrounded one",
+     {STORED("scale", "R(f32(e4m3.sat(f32($a))))"), ALL(OUTPUT, "exact_scale", "scale")},
+     0,
+     0},
     {"group scale relative to the row's rounded to e4m3",
      {ALL("scale", "max($a, ?eps)", "T(f32(e4m3.sat(f32(max($a, ?eps)) / row_scale)) * row_scale)")},
      0,

@@ -6,19 +6,34 @@
 #include "samebits/device.h"
 #include "samebits/safetensors.h"
 
+struct sb_result;
+
+/* Looks at a case whose bits differ: whether the difference is a known one (sb_verify_case). `expected` and `got` are
+ * the two sides: prepare and convert of `both`, the reference and the device of any other step. */
+typedef sb_status sb_verify(void *context, const sb_case *c, const sb_tensor in[SB_SLOTS],
+                            const sb_tensor expected[SB_SLOTS], const sb_tensor got[SB_SLOTS],
+                            struct sb_result *result);
+
+/* UNVERIFIED: no row of the expectations speaks of it. */
+typedef enum sb_verified { SB_UNVERIFIED, SB_VERIFIED, SB_VERIFIED_NOT } sb_verified;
+
 typedef struct sb_check_options {
   int repeat;                  /* run each case so often; the bits must be the same every time (0 and 1: once) */
   int threads;                 /* of the reference; 0: one a core */
   const sb_safetensors *input; /* for the fill `file`; NULL: none */
   bool keep;                   /* keep x, expected and got in the result */
   bool digests;
+  sb_verify *verify; /* called where bits differ; NULL: nothing is expected */
+  void *verify_context;
 } sb_check_options;
 
 typedef struct sb_result {
   sb_case_status status; /* before expectations: FAIL where bits differ */
   char reason[512];
   char mechanisms[256]; /* comma list, filled in by the expectations */
-  int64_t elements;     /* of x */
+  sb_verified verified;
+  char verification[320]; /* why not */
+  int64_t elements;       /* of x */
   bool compared[SB_SLOTS];
   int64_t different[SB_SLOTS];
   char not_compared[64];                          /* what only one side has: "packed (convert only)" */

@@ -25,7 +25,8 @@ sb_status sb_expectations_parse(const char *path, const char *text, sb_expectati
 sb_status sb_expectations_load(const char *path, const char *device, sb_expectations *expectations);
 void sb_expectations_free(sb_expectations *expectations);
 
-/* Applies the rows to a verdict: FAIL becomes EXPECTED with the row's mechanisms. The first matching row counts. */
+/* Applies the rows to a verdict: FAIL becomes EXPECTED with the row's mechanisms if it was verified that they give
+ * every bit (sb_verify_case); else it stays FAIL and says so. The first matching row counts. */
 void sb_expect(sb_expectations *expectations, const char *text, sb_result *result);
 
 /* Whether every case that the row matched was exact: it is out of date (XPASS). */

@@ -6,6 +6,7 @@
 #define SAMEBITS_EXPLAIN_H
 
 #include "samebits/contract.h"
+#include "samebits/expect.h"
 #include "samebits/safetensors.h"
 
 typedef enum sb_verdict { SB_SAME, SB_EXPLAINED, SB_UNEXPLAINED } sb_verdict;
@@ -19,7 +20,7 @@ typedef struct sb_explained_step {
   const char *says, *evidence, *fix; /* of the catalogue */
 } sb_explained_step;
 
-enum { SB_EXPLAINED_STEPS = 5, SB_EXPLAINED_SETS = 32 };
+enum { SB_EXPLAINED_STEPS = 12, SB_EXPLAINED_SETS = 32 };
 typedef struct sb_explained_set {
   int count;
   sb_explained_step steps[SB_EXPLAINED_STEPS];
@@ -62,10 +63,21 @@ sb_status sb_explain_tensors(const sb_contract_case *at, const char *name, const
                              const sb_tensor out[SB_SLOTS], const sb_explain_options *options,
                              sb_explanation **explanation);
 
-/* Whether the contract of `at` rewritten by exactly these mechanisms gives every bit of out[]: how an expected
- * divergence is verified. *holds tells; SB_USAGE names an unknown id. */
-sb_status sb_explain_verify(const sb_contract_case *at, const sb_tensor in[SB_SLOTS], const sb_tensor out[SB_SLOTS],
-                            const char *const *mechanisms, int count, bool *holds);
+/* Verification of expected divergences (sb_check_options.verify). The rewritten contract of a row is evaluated on every
+ * element of a case by the fast kernels, and exactly on one differing row of each band of 32768 elements whose rows
+ * have at most 4096; it was derived under exact evaluation. Prepare's tensors must be those of its own contract as
+ * well. sb_verifier_new: SB_FILE names the line of a row with an unknown mechanism; `rows` must outlive the verifier.
+ */
+typedef struct sb_verifier sb_verifier;
+sb_status sb_verifier_new(const sb_expectations *rows, sb_verifier **verifier);
+void sb_verifier_free(sb_verifier *verifier);
+
+/* Derives what a case will need, so that processes started later share it. */
+sb_status sb_verifier_prepare(sb_verifier *verifier, const sb_case *c);
+
+/* Sets result->verified and result->verification; `verifier` is the context. */
+sb_status sb_verify_case(void *verifier, const sb_case *c, const sb_tensor in[SB_SLOTS],
+                         const sb_tensor expected[SB_SLOTS], const sb_tensor got[SB_SLOTS], sb_result *result);
 
 void sb_explanation_free(sb_explanation *explanation);
 
