@@ -40,14 +40,18 @@ static sb_status put_metadata(sb_safetensors_writer *writer, const sb_case *c, c
   return status;
 }
 
+void sb_failure_name(char *text) {
+  for (char *at = text; *at; at++)
+    if (*at == '/' || *at == ':' || *at == '?' || *at == '=' || *at == ' ') *at = '_';
+}
+
 sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result *result, const sb_device *device) {
   char path[4096], text[SB_CASE_TEXT], name[64];
   if (!result->kept) return SB_OK; /* refused before there was anything to keep */
   if (mkdir(folder, 0777) != 0 && errno != EEXIST)
     return sb_fail(SB_FILE, "%s: cannot make the folder: %s", folder, strerror(errno));
   sb_case_print(c, text);
-  for (char *at = text; *at; at++)
-    if (*at == '/' || *at == ':' || *at == '?' || *at == '=' || *at == ' ') *at = '_';
+  sb_failure_name(text);
   snprintf(path, sizeof path, "%s/%s.safetensors", folder, text);
   sb_safetensors_writer *writer;
   sb_status status = sb_safetensors_writer_new(&writer);

@@ -61,4 +61,7 @@ void sb_result_free(sb_result *result);
  * expected.<tensor> beside and the device record in its metadata. A single operation's other inputs are kept too. */
 sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result *result, const sb_device *device);
 
+/* Turns a case's text, in place, into the name that its file has there (without .safetensors). */
+void sb_failure_name(char *text);
+
 #endif
