@@ -105,15 +105,6 @@ u64 mem_alloc(u64 size, AllocKind kind) {
   return r;
 }
 
-Alloc *mem_find(u64 address) {
-  u64 at = address - mem_arena_base;
-  if (at >= mem_arena_size || !mem_owner) return NULL;
-  u32 index = mem_owner[at >> GRANULE_SHIFT];
-  if (!index) return NULL;
-  Alloc *al = mem_table[index];
-  return al && address - al->base < al->size ? al : NULL;
-}
-
 bool mem_free(u64 base) {
   pthread_mutex_lock(&lock);
   Alloc *al = mem_find(base);

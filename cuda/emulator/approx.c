@@ -59,8 +59,8 @@ static float draw(const Warp *w, const Insn *i, double exact, Bound bound, u64 o
 #include "ops/approx.def"
 #undef APPROX1
 #undef APPROX2
-#define APPROX1(name, names, D, A, value, bound)    {names, op_##name, {T_##D, T_##A}, #value},
-#define APPROX2(name, names, D, A, B, value, bound) {names, op_##name, {T_##D, T_##A, T_##B}, #value},
+#define APPROX1(name, names, D, A, value, bound)    {names, op_##name, NULL, {T_##D, T_##A}, #value},
+#define APPROX2(name, names, D, A, B, value, bound) {names, op_##name, NULL, {T_##D, T_##A, T_##B}, #value},
 static const Row rows[] = {
 #include "ops/approx.def"
 };

@@ -133,30 +133,25 @@ bool check_global(Warp *w, const Insn *i, const MemOp *m, const u64 *address, u3
 bool check_global_range(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u64 first, u32 bytes) {
   Launch *l = w->launch;
   u32 total = bytes * LANES;
-  u64 address[LANES];
-  for (u32 k = 0; k < LANES; k++) address[k] = first + (u64)k * bytes;
   bool plain = !m->volatile_ && !w->block->counters_on &&
                (m->store || !(l->checks & CHECK_INIT_GLOBAL) || mem_is_init(al, first, total));
   if (plain && !(l->checks & (CHECK_GLOBAL_RACE | CHECK_NC))) return true;
   if (plain && !((first - al->base) & 3) && !(total & 3) && l->blocks <= CELL_BLOCK_MAX) {
     RaceCell *cells = cells_of(l, al);
     if (!cells) return true;
-    u32 *c = (u32 *)(void *)&cells[(first - al->base) / 4], n = total / 4,
-        mine = ((u32)w->block->index + 1) << CELL_SHIFT | 15u, strange = 0;
-    if (m->store) {
-      for (u32 k = 0; k < n; k++)
-        strange |= ((c[2 * k] != 0) & (c[2 * k] != mine)) | ((c[2 * k + 1] != 0) & (c[2 * k + 1] != mine));
-      if (!strange) {
-        for (u32 k = 0; k < n; k++) c[2 * k] = mine;
-        return true;
-      }
-    } else {
-      for (u32 k = 0; k < n; k++) strange |= (c[2 * k] != 0) | ((c[2 * k + 1] != 0) & (c[2 * k + 1] != mine));
-      if (!strange) {
-        for (u32 k = 0; k < n; k++) c[2 * k + 1] = mine;
-        return true;
-      }
+    u32 *c = (u32 *)(void *)&cells[(first - al->base) / 4];
+    const u32 n = total / 4, mine = ((u32)w->block->index + 1) << CELL_SHIFT | 15u;
+    u32 strange = 0;
+    for (u32 k = 0; k < n; k++) {
+      const u32 writer = c[2 * k], reader = c[2 * k + 1];
+      strange |= (u32)((writer != 0) & (!m->store | (writer != mine))) | (u32)((reader != 0) & (reader != mine));
+    }
+    if (!strange) {
+      for (u32 k = 0; k < n; k++) c[2 * k + !m->store] = mine;
+      return true;
     }
   }
+  u64 address[LANES];
+  for (u32 k = 0; k < LANES; k++) address[k] = first + (u64)k * bytes;
   return check_global(w, i, m, address, ALL_LANES, bytes);
 }

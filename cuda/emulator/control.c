@@ -1,12 +1,11 @@
 /* control.c: branches, calls, returns, traps. */
 #include "handlers.h"
+#include "lanes.h"
 #include <stdio.h>
 
 /* The lanes whose guard holds. */
 static u32 guard_lanes(const Warp *w, const Insn *i) {
-  const u32 *p = REG(const u32, i->guard);
-  u32 bits = 0;
-  for (u32 l = 0; l < LANES; l++) bits |= (p[l] & 1u) << l;
+  u32 bits = lanes_true(REG(const u32, i->guard));
   return (i->negate ? ~bits : bits) & w->mask;
 }
 

@@ -217,7 +217,6 @@ typedef struct RaceCell {
 
 u64 mem_alloc(u64 size, AllocKind kind);
 bool mem_free(u64 base);
-Alloc *mem_find(u64 address);
 void mem_mark_init(Alloc *al, u64 address, u64 size);
 void mem_forget(Alloc *al, u64 address, u64 size);
 bool mem_is_init(const Alloc *al, u64 address, u64 size);
@@ -228,6 +227,15 @@ extern u64 mem_arena_base, mem_arena_size;
 extern u32 *mem_owner;
 extern Alloc **mem_table;
 enum { GRANULE_SHIFT = 16 };
+/* The allocation that holds `address`, or NULL. */
+static inline Alloc *mem_find(u64 address) {
+  u64 at = address - mem_arena_base;
+  if (at >= mem_arena_size || !mem_owner) return NULL;
+  u32 index = mem_owner[at >> GRANULE_SHIFT];
+  if (!index) return NULL;
+  Alloc *al = mem_table[index];
+  return al && address - al->base < al->size ? al : NULL;
+}
 
 /* ---- checks and faults ---- */
 typedef enum {
@@ -384,10 +392,10 @@ bool launch_run(Launch *l); /* false: l->fault tells */
 
 /* ---- the opcode table ---- */
 typedef struct {
-  const char *names; /* PTX opcodes, separated by blanks */
-  Handler *fn;
-  u8 types[6];      /* Type of the destination, then of the sources */
-  const char *text; /* the expression */
+  const char *names;  /* PTX opcodes, separated by blanks */
+  Handler *fn, *same; /* same: for a last source that is an immediate; NULL: none */
+  u8 types[6];        /* Type of the destination, then of the sources */
+  const char *text;   /* the expression */
 } Row;
 typedef struct {
   const Row *rows;

@@ -6,15 +6,20 @@
 /* Every lane inside one allocation and aligned: the allocation. Otherwise the first lane that is not faults, or, with
    several allocations, each lane is looked up; *mixed tells. */
 static Alloc *locate(Warp *w, const Insn *i, const MemOp *m, const u64 *a, u32 bytes, bool *mixed) {
-  u64 low = ~0ull, high = 0, all = 0;
-  for (u32 k = w->mask; k; k &= k - 1) {
-    u64 x = a[__builtin_ctz(k)];
-    low = x < low ? x : low, high = x > high ? x : high, all |= x;
-  }
-  Alloc *al = mem_find(low);
+  const u64 lead = a[__builtin_ctz(w->mask)];
+  Alloc *al = mem_find(lead);
   *mixed = false;
-  if (LIKELY(al && high - al->base < al->size && al->size - (high - al->base) >= bytes && !(all & (bytes - 1))))
-    return al;
+  if (LIKELY(al && al->size >= bytes)) {
+    const u64 base = al->base, last = al->size - bytes;
+    const u32 mask = w->mask;
+    u64 beyond = 0, all = 0;
+    LANE_LOOP {
+      const u64 x = mask >> l & 1u ? a[l] : lead;
+      beyond |= (x - base) | (last - (x - base)); /* sizes are below 2^63: a borrow sets the top bit */
+      all |= x;
+    }
+    if (!(beyond >> 63) && !(all & (bytes - 1))) return al;
+  }
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 lane = (u32)__builtin_ctz(k);
     al = mem_find(a[lane]);
@@ -37,18 +42,19 @@ static Alloc *locate(Warp *w, const Insn *i, const MemOp *m, const u64 *a, u32 b
 
 const Insn *EXEC(ld_global)(Warp *w, const Insn *i) {
   const MemOp *m = i->x.mem;
-  u64 a[LANES];
+  u64 a[LANES], first;
   u32 bytes = (u32)m->size * m->count;
-  bool row = lane_addresses(w, m, bytes, a), mixed;
-  if (LIKELY(row && w->mask == ALL_LANES)) {
-    Alloc *al = mem_find(a[0]);
-    if (LIKELY(al && al->size - (a[0] - al->base) >= (u64)bytes * LANES && !(a[0] & (bytes - 1)))) {
-      if (w->launch->watch && !check_global_range(w, i, m, al, a[0], bytes)) return i;
-      load_row(w, m, (const u8 *)(uintptr_t)a[0]);
+  bool mixed;
+  if (LIKELY(lanes_side_by_side(w, m, bytes, &first))) {
+    Alloc *al = mem_find(first);
+    if (LIKELY(al && al->size - (first - al->base) >= (u64)bytes * LANES && !(first & (bytes - 1)))) {
+      if (w->launch->watch && !check_global_range(w, i, m, al, first, bytes)) return i;
+      load_row(w, m, (const u8 *)(uintptr_t)first);
       return i + 1;
     }
   }
   if (!w->mask) return i + 1;
+  lane_addresses(w, m, a);
   Alloc *al = locate(w, i, m, a, bytes, &mixed);
   if (UNLIKELY(!al)) return i;
   if (w->launch->watch && !check_global(w, i, m, a, w->mask, bytes)) return i;
@@ -68,19 +74,20 @@ const Insn *EXEC(ld_global)(Warp *w, const Insn *i) {
 
 const Insn *EXEC(st_global)(Warp *w, const Insn *i) {
   const MemOp *m = i->x.mem;
-  u64 a[LANES];
+  u64 a[LANES], first;
   u32 bytes = (u32)m->size * m->count;
-  bool row = lane_addresses(w, m, bytes, a), mixed;
-  if (LIKELY(row && w->mask == ALL_LANES)) {
-    Alloc *al = mem_find(a[0]);
-    if (LIKELY(al && al->size - (a[0] - al->base) >= (u64)bytes * LANES && !(a[0] & (bytes - 1)) && !al->readonly)) {
-      if (w->launch->watch && !check_global_range(w, i, m, al, a[0], bytes)) return i;
-      store_row(w, m, (u8 *)(uintptr_t)a[0]);
-      if (!al->all_init) mem_mark_init(al, a[0], (u64)bytes * LANES);
+  bool mixed;
+  if (LIKELY(lanes_side_by_side(w, m, bytes, &first))) {
+    Alloc *al = mem_find(first);
+    if (LIKELY(al && al->size - (first - al->base) >= (u64)bytes * LANES && !(first & (bytes - 1)) && !al->readonly)) {
+      if (w->launch->watch && !check_global_range(w, i, m, al, first, bytes)) return i;
+      store_row(w, m, (u8 *)(uintptr_t)first);
+      if (!al->all_init) mem_mark_init(al, first, (u64)bytes * LANES);
       return i + 1;
     }
   }
   if (!w->mask) return i + 1;
+  lane_addresses(w, m, a);
   Alloc *al = locate(w, i, m, a, bytes, &mixed);
   if (UNLIKELY(!al)) return i;
   for (u32 k = w->mask; k; k &= k - 1) {
@@ -109,7 +116,7 @@ const Insn *EXEC(ld_generic)(Warp *w, const Insn *i) {
   const MemOp *m = i->x.mem;
   u64 a[LANES];
   u32 bytes = (u32)m->size * m->count;
-  (void)lane_addresses(w, m, bytes, a);
+  lane_addresses(w, m, a);
   if (all_global(w, a)) return EXEC(ld_global)(w, i);
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);
@@ -123,7 +130,7 @@ const Insn *EXEC(st_generic)(Warp *w, const Insn *i) {
   const MemOp *m = i->x.mem;
   u64 a[LANES];
   u32 bytes = (u32)m->size * m->count;
-  (void)lane_addresses(w, m, bytes, a);
+  lane_addresses(w, m, a);
   if (all_global(w, a)) return EXEC(st_global)(w, i);
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);

@@ -1,13 +1,12 @@
 /* exec_shared.c: loads and stores of shared, local and parameter memory, and guards. Compiled once for each instruction
  * set. */
 #include "exec.h"
+#include "lanes.h"
 #include "move.h"
 #include "shadow.h"
 
 const Insn *EXEC(guarded)(Warp *w, const Insn *i) {
-  const u32 *p = REG(const u32, i->guard);
-  u32 saved = w->mask, bits = 0;
-  for (u32 l = 0; l < LANES; l++) bits |= (p[l] & 1u) << l;
+  u32 saved = w->mask, bits = lanes_true(REG(const u32, i->guard));
   w->mask = (i->negate ? ~bits : bits) & saved;
   if (UNLIKELY(w->block->counters_on))
     w->block->guarded_off[w->frame->fn->code_base + i->info] += (u64)__builtin_popcount(saved & ~w->mask);
@@ -45,13 +44,16 @@ static bool row_ok(Warp *w, u32 cell, u32 per_lane, bool write) {
 static const Insn *access_shared(Warp *w, const Insn *i, bool write) {
   const MemOp *m = i->x.mem;
   Block *b = w->block;
-  u64 a[LANES];
+  u64 a[LANES], row;
   u32 bytes = (u32)m->size * m->count, shift = w->launch->fn->shared_shift;
-  bool row = lane_addresses(w, m, bytes, a);
-  u32 size = w->launch->shared_bytes, first = (u32)a[0];
-  if (UNLIKELY(w->block->counters_on)) count_shared(w, i, m, a, w->mask, bytes);
-  if (row && w->mask == ALL_LANES && !(first & (bytes - 1)) && size >= bytes * LANES && first <= size - bytes * LANES) {
-    if (!b->shared_write || row_ok(w, first >> shift, bytes >> shift, write)) {
+  if (UNLIKELY(w->block->counters_on)) {
+    lane_addresses(w, m, a);
+    count_shared(w, i, m, a, w->mask, bytes);
+  }
+  if (lanes_side_by_side(w, m, bytes, &row)) {
+    u32 size = w->launch->shared_bytes, first = (u32)row;
+    if (!(first & (bytes - 1)) && size >= bytes * LANES && first <= size - bytes * LANES &&
+        (!b->shared_write || row_ok(w, first >> shift, bytes >> shift, write))) {
       if (write)
         store_row(w, m, b->shared + first);
       else
@@ -59,6 +61,7 @@ static const Insn *access_shared(Warp *w, const Insn *i, bool write) {
       return i + 1;
     }
   }
+  lane_addresses(w, m, a);
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);
     u8 value[32];
@@ -79,7 +82,7 @@ static const Insn *access_local(Warp *w, const Insn *i, bool write) {
   const MemOp *m = i->x.mem;
   u64 a[LANES];
   u32 bytes = (u32)m->size * m->count;
-  (void)lane_addresses(w, m, bytes, a);
+  lane_addresses(w, m, a);
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);
     u8 *p = lane_memory(w, i, l, SPACE_LOCAL, a[l], bytes, write, false, NULL);
@@ -100,22 +103,20 @@ const Insn *EXEC(ld_param)(Warp *w, const Insn *i) {
   u32 bytes = (u32)m->size * m->count;
   if (m->address == ~0u && (u64)m->offset + bytes <= w->launch->fn->param_bytes) {
     const u8 *p = w->launch->params + m->offset;
-    const u32 mask = w->mask;
     for (u32 k = 0; k < m->count; k++) {
       if (m->reg[k] == ~0u) continue;
-      u64 v = read_element(p + k * m->size, m->size, m->sign);
-      if (m->wide[k]) {
-        u64 *d = REG(u64, m->reg[k]);
-        LANE_LOOP { d[l] = mask >> l & 1u ? v : d[l]; }
-      } else {
-        u32 *d = REG(u32, m->reg[k]);
-        LANE_LOOP { d[l] = mask >> l & 1u ? (u32)v : d[l]; }
-      }
+      const u64 v = read_element(p + k * m->size, m->size, m->sign);
+      u64 *wide = REG(u64, m->reg[k]);
+      u32 *d = REG(u32, m->reg[k]);
+      if (m->wide[k])
+        LANES_SET(wide, v);
+      else
+        LANES_SET(d, (u32)v);
     }
     return i + 1;
   }
   u64 a[LANES];
-  (void)lane_addresses(w, m, bytes, a);
+  lane_addresses(w, m, a);
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);
     const u8 *p = lane_memory(w, i, l, SPACE_PARAM, a[l], bytes, false, false, NULL);

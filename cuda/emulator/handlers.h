@@ -46,7 +46,11 @@ enum {
 };
 
 /* sync.c */
-Handler op_bar, op_bar_warp, op_shfl, op_vote, op_match, op_redux, op_elect;
+Handler op_bar, op_bar_warp;
+/* exchange.c. gather_lanes waits for the lanes that the running ones name; false: the group waits, or has faulted, and
+ * *next is what the handler returns. */
+Handler op_shfl, op_vote, op_match, op_redux, op_elect;
+bool gather_lanes(Warp *w, const Insn *i, u32 *named, const Insn **next);
 enum { BAR_SYNC, BAR_ARRIVE, BAR_RED_POPC, BAR_RED_AND, BAR_RED_OR };
 enum { SHFL_UP, SHFL_DOWN, SHFL_BFLY, SHFL_IDX };
 enum { VOTE_ALL, VOTE_ANY, VOTE_UNI, VOTE_BALLOT };

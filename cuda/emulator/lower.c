@@ -184,7 +184,9 @@ static void lower_row(Parser *p, Statement *s, const Row *row) {
   for (u32 k = 0; k < sources; k++) slot[k] = source_slot(p, s, &s->operand[1 + k], (Type)row->types[1 + k]);
   Type t = (Type)row->types[0];
   u32 d = dest_slot(p, s, &s->operand[0], t, t);
-  Insn *i = emit(p, s, row->fn);
+  const OperandKind last = s->operand[sources].kind;
+  const bool same = row->same && (last == OPER_INT || last == OPER_F32 || last == OPER_F64);
+  Insn *i = emit(p, s, same ? row->same : row->fn);
   i->d = d, i->a = slot[0], i->b = slot[1], i->c = slot[2], i->e = slot[3];
   set_operands(p, i, row_fields(row), EXTRA_NONE);
   if (has_part(s, "ftz")) i->flags |= INSN_FTZ, p->fn->has_ftz = true;

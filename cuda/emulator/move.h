@@ -44,59 +44,87 @@ static inline void store_lane(const Warp *w, const MemOp *m, u32 lane, u8 *p) {
   }
 }
 
-/* 32 lanes side by side: lane l has its `count` elements of type T at p + l * count. */
-#define ROW_LOAD(T, S, D, count)                                                                                       \
-  for (u32 k = 0; k < (count); k++) {                                                                                  \
-    if (m->reg[k] == ~0u) continue;                                                                                    \
-    D *d = REG(D, m->reg[k]);                                                                                          \
-    const T *s = (const T *)(const void *)p + k;                                                                       \
-    LANE_LOOP { d[l] = (D)(S)s[l * (count)]; }                                                                         \
+/* 32 lanes side by side: lane l has its `count` elements of type T at p + l * count. Pairs and fours are moved in one
+   pass, which becomes permutations of whole vectors. */
+#define ROW_LOAD1(T, S, D)                                                                                             \
+  {                                                                                                                    \
+    D *d = REG(D, m->reg[0]);                                                                                          \
+    const T *s = (const T *)(const void *)p;                                                                           \
+    LANE_LOOP { d[l] = (D)(S)s[l]; }                                                                                   \
+    return;                                                                                                            \
   }
-#define ROW_STORE(T, D, count)                                                                                         \
-  for (u32 k = 0; k < (count); k++) {                                                                                  \
-    const D *s = REG(const D, m->reg[k]);                                                                              \
-    T *d = (T *)(void *)p + k;                                                                                         \
-    LANE_LOOP { d[l * (count)] = (T)s[l]; }                                                                            \
+#define ROW_LOAD2(T, D)                                                                                                \
+  {                                                                                                                    \
+    D *restrict d0 = REG(D, m->reg[0]), *restrict d1 = REG(D, m->reg[1]);                                              \
+    const T *restrict s = (const T *)(const void *)p;                                                                  \
+    LANE_LOOP { d0[l] = s[2 * l], d1[l] = s[2 * l + 1]; }                                                              \
+    return;                                                                                                            \
+  }
+#define ROW_LOAD4(T, D)                                                                                                \
+  {                                                                                                                    \
+    D *restrict d0 = REG(D, m->reg[0]), *restrict d1 = REG(D, m->reg[1]), *restrict d2 = REG(D, m->reg[2]),            \
+                *restrict d3 = REG(D, m->reg[3]);                                                                      \
+    const T *restrict s = (const T *)(const void *)p;                                                                  \
+    LANE_LOOP { d0[l] = s[4 * l], d1[l] = s[4 * l + 1], d2[l] = s[4 * l + 2], d3[l] = s[4 * l + 3]; }                  \
+    return;                                                                                                            \
+  }
+#define ROW_STORE1(T, D)                                                                                               \
+  {                                                                                                                    \
+    const D *s = REG(const D, m->reg[0]);                                                                              \
+    T *d = (T *)(void *)p;                                                                                             \
+    LANE_LOOP { d[l] = (T)s[l]; }                                                                                      \
+    return;                                                                                                            \
+  }
+#define ROW_STORE2(T, D)                                                                                               \
+  {                                                                                                                    \
+    const D *s0 = REG(const D, m->reg[0]), *s1 = REG(const D, m->reg[1]);                                              \
+    T *restrict d = (T *)(void *)p;                                                                                    \
+    LANE_LOOP { d[2 * l] = (T)s0[l], d[2 * l + 1] = (T)s1[l]; }                                                        \
+    return;                                                                                                            \
+  }
+#define ROW_STORE4(T, D)                                                                                               \
+  {                                                                                                                    \
+    const D *s0 = REG(const D, m->reg[0]), *s1 = REG(const D, m->reg[1]), *s2 = REG(const D, m->reg[2]),               \
+            *s3 = REG(const D, m->reg[3]);                                                                             \
+    T *restrict d = (T *)(void *)p;                                                                                    \
+    LANE_LOOP { d[4 * l] = (T)s0[l], d[4 * l + 1] = (T)s1[l], d[4 * l + 2] = (T)s2[l], d[4 * l + 3] = (T)s3[l]; }      \
+    return;                                                                                                            \
   }
 static inline void load_row(Warp *w, const MemOp *m, const u8 *p) {
   bool wide = m->wide[0];
-  for (u32 k = 1; k < m->count; k++)
-    if (m->wide[k] != wide) goto slow;
+  for (u32 k = 0; k < m->count; k++)
+    if (m->wide[k] != wide || m->reg[k] == ~0u) goto slow;
   switch (m->size | m->count << 4 | wide << 8 | m->sign << 9) {
   case 0x014:
-    ROW_LOAD(u32, u32, u32, 1) return;
   case 0x214:
-    ROW_LOAD(u32, u32, u32, 1) return;
+    ROW_LOAD1(u32, u32, u32)
   case 0x024:
-    ROW_LOAD(u32, u32, u32, 2) return;
+    ROW_LOAD2(u32, u32)
   case 0x044:
-    ROW_LOAD(u32, u32, u32, 4) return;
-  case 0x084:
-    ROW_LOAD(u32, u32, u32, 8) return;
+    ROW_LOAD4(u32, u32)
   case 0x012:
-    ROW_LOAD(u16, u16, u32, 1) return;
+    ROW_LOAD1(u16, u16, u32)
   case 0x212:
-    ROW_LOAD(i16, i32, u32, 1) return;
+    ROW_LOAD1(i16, i32, u32)
   case 0x022:
-    ROW_LOAD(u16, u16, u32, 2) return;
+    ROW_LOAD2(u16, u32)
   case 0x042:
-    ROW_LOAD(u16, u16, u32, 4) return;
+    ROW_LOAD4(u16, u32)
   case 0x011:
-    ROW_LOAD(u8, u8, u32, 1) return;
+    ROW_LOAD1(u8, u8, u32)
   case 0x211:
-    ROW_LOAD(i8, i32, u32, 1) return;
+    ROW_LOAD1(i8, i32, u32)
   case 0x021:
-    ROW_LOAD(u8, u8, u32, 2) return;
+    ROW_LOAD2(u8, u32)
   case 0x041:
-    ROW_LOAD(u8, u8, u32, 4) return;
+    ROW_LOAD4(u8, u32)
   case 0x118:
-    ROW_LOAD(u64, u64, u64, 1) return;
   case 0x318:
-    ROW_LOAD(u64, u64, u64, 1) return;
+    ROW_LOAD1(u64, u64, u64)
   case 0x128:
-    ROW_LOAD(u64, u64, u64, 2) return;
+    ROW_LOAD2(u64, u64)
   case 0x148:
-    ROW_LOAD(u64, u64, u64, 4) return;
+    ROW_LOAD4(u64, u64)
   default:
     break;
   }
@@ -109,39 +137,37 @@ static inline void store_row(const Warp *w, const MemOp *m, u8 *p) {
     if (m->wide[k] != wide) goto slow;
   switch (m->size | m->count << 4 | wide << 8) {
   case 0x014:
-    ROW_STORE(u32, u32, 1) return;
+    ROW_STORE1(u32, u32)
   case 0x024:
-    ROW_STORE(u32, u32, 2) return;
+    ROW_STORE2(u32, u32)
   case 0x044:
-    ROW_STORE(u32, u32, 4) return;
-  case 0x084:
-    ROW_STORE(u32, u32, 8) return;
+    ROW_STORE4(u32, u32)
   case 0x012:
-    ROW_STORE(u16, u32, 1) return;
+    ROW_STORE1(u16, u32)
   case 0x022:
-    ROW_STORE(u16, u32, 2) return;
+    ROW_STORE2(u16, u32)
   case 0x042:
-    ROW_STORE(u16, u32, 4) return;
+    ROW_STORE4(u16, u32)
   case 0x011:
-    ROW_STORE(u8, u32, 1) return;
+    ROW_STORE1(u8, u32)
   case 0x021:
-    ROW_STORE(u8, u32, 2) return;
+    ROW_STORE2(u8, u32)
   case 0x041:
-    ROW_STORE(u8, u32, 4) return;
+    ROW_STORE4(u8, u32)
   case 0x118:
-    ROW_STORE(u64, u64, 1) return;
+    ROW_STORE1(u64, u64)
   case 0x128:
-    ROW_STORE(u64, u64, 2) return;
+    ROW_STORE2(u64, u64)
   case 0x148:
-    ROW_STORE(u64, u64, 4) return;
+    ROW_STORE4(u64, u64)
   default:
     break;
   }
 slow:
   for (u32 l = 0; l < LANES; l++) store_lane(w, m, l, p + (size_t)l * m->size * m->count);
 }
-/* Effective addresses of the 32 lanes. True: they lie side by side, `bytes` apart. */
-static inline bool lane_addresses(const Warp *w, const MemOp *m, u32 bytes, u64 *a) {
+/* Effective addresses of the 32 lanes. */
+static inline void lane_addresses(const Warp *w, const MemOp *m, u64 *a) {
   if (m->address == ~0u) {
     LANE_LOOP { a[l] = (u64)m->offset; }
   } else if (m->narrow_address) {
@@ -151,8 +177,21 @@ static inline bool lane_addresses(const Warp *w, const MemOp *m, u32 bytes, u64 
     const u64 *p = REG(const u64, m->address);
     LANE_LOOP { a[l] = p[l] + (u64)m->offset; }
   }
-  u64 apart = 0, first = a[0];
-  LANE_LOOP { apart |= a[l] ^ (first + (u64)l * bytes); }
+}
+/* Do all 32 lanes run, with addresses side by side, `bytes` apart? *first: lane 0's. */
+static inline bool lanes_side_by_side(const Warp *w, const MemOp *m, u32 bytes, u64 *first) {
+  if (w->mask != ALL_LANES || m->address == ~0u) return false;
+  if (m->narrow_address) {
+    const u32 *p = REG(const u32, m->address), base = p[0];
+    u32 apart = 0;
+    LANE_LOOP { apart |= p[l] ^ (base + l * bytes); }
+    *first = (u64)base + (u64)m->offset;
+    return apart == 0;
+  }
+  const u64 *p = REG(const u64, m->address), base = p[0];
+  u64 apart = 0;
+  LANE_LOOP { apart |= p[l] ^ (base + (u64)(l * bytes)); }
+  *first = base + (u64)m->offset;
   return apart == 0;
 }
 #endif

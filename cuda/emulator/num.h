@@ -193,6 +193,17 @@ NUM float from_e5m2(u32 c) {
 NUM float from_e2m1(u32 c) { return as_f32(f32_bits(widen_small(c & 7u, 1, 127)) | (c & 8u) << 28); }
 NUM float from_e2m3(u32 c) { return as_f32(f32_bits(widen_small(c & 31u, 3, 127)) | (c & 32u) << 26); }
 NUM float from_e3m2(u32 c) { return as_f32(f32_bits(widen_small(c & 31u, 2, 125)) | (c & 32u) << 26); }
+/* Exactly: the values of these formats are zeros, normal numbers of f16, or NaN; those of e5m2 are the upper halves of
+ * f16. */
+NUM u32 exact_f16(float x) {
+  u32 bits = f32_bits(x), a = bits & 0x7fffffffu, sign = bits >> 16 & 0x8000u;
+  return is_nan32(bits) ? NAN_F16 : a ? sign | ((a >> 13) - (112u << 10)) : sign;
+}
+NUM u32 f16_of_e4m3(u32 c) { return exact_f16(from_e4m3(c)); }
+NUM u32 f16_of_e2m1(u32 c) { return exact_f16(from_e2m1(c)); }
+NUM u32 f16_of_e2m3(u32 c) { return exact_f16(from_e2m3(c)); }
+NUM u32 f16_of_e3m2(u32 c) { return exact_f16(from_e3m2(c)); }
+NUM u32 f16_of_e5m2(u32 c) { return (c & 0x7fu) > 0x7cu ? NAN_F16 : (c & 0xffu) << 8; }
 /* ue8m0: the power of two 2^(code - 127); 0xff is NaN; the sign is dropped. `up`: .rp, else .rz. */
 NUM u32 to_ue8m0(float x, u32 up) {
   u32 a = f32_bits(x) & 0x7fffffffu, field = a >> 23, rest = a & 0x7fffffu;

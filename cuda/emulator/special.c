@@ -1,5 +1,6 @@
 /* special.c: special registers and address spaces. */
 #include "handlers.h"
+#include "lanes.h"
 #include "parse.h"
 
 static const struct {
@@ -61,35 +62,23 @@ bool sreg_is_wide(u32 sreg) {
   return sreg == SREG_CLOCK64 || sreg == SREG_TIMER || sreg == SREG_GRIDID || sreg == SREG_ZERO64;
 }
 
-static u64 sreg_value(const Warp *w, u32 sreg, u32 lane) {
+/* The registers that are the same for every lane of a warp. */
+static u64 warp_value(const Warp *w, u32 sreg) {
   const Block *b = w->block;
   const Launch *l = w->launch;
   u64 time = b->warp_insns + 1; /* a clock that is the same on every run */
-  if (sreg < SREG_NTID) return w->tid[sreg][lane];
   if (sreg < SREG_CTAID) return l->block[sreg - SREG_NTID];
   if (sreg < SREG_NCTAID) return b->id[sreg - SREG_CTAID];
   if (sreg < SREG_LANEID) return l->grid[sreg - SREG_NCTAID];
   switch (sreg) {
-  case SREG_LANEID:
-    return lane;
   case SREG_WARPID:
     return w->index;
   case SREG_NWARPID:
     return b->warp_count;
   case SREG_NSMID:
-    return 1;
   case SREG_GRIDID:
+  case SREG_ONE:
     return 1;
-  case SREG_MASK_EQ:
-    return 1u << lane;
-  case SREG_MASK_LT:
-    return (1u << lane) - 1u;
-  case SREG_MASK_LE:
-    return (2u << lane) - 1u;
-  case SREG_MASK_GT:
-    return ~((2u << lane) - 1u);
-  case SREG_MASK_GE:
-    return ~((1u << lane) - 1u);
   case SREG_CLOCK:
   case SREG_TIMER_LO:
     return (u32)time;
@@ -103,44 +92,68 @@ static u64 sreg_value(const Warp *w, u32 sreg, u32 lane) {
     return l->dynamic_shared;
   case SREG_TOTAL_SMEM:
     return l->shared_bytes;
-  case SREG_ONE:
-    return 1;
   default:
     return 0;
   }
 }
 const Insn *op_sreg(Warp *w, const Insn *i) {
-  for (u32 m = w->mask; m; m &= m - 1) {
-    u32 lane = (u32)__builtin_ctz(m);
-    u64 v = sreg_value(w, i->aux, lane);
+  u32 *d = REG(u32, i->d);
+  switch (i->aux) {
+  case SREG_TID:
+  case SREG_TID + 1:
+  case SREG_TID + 2:
+    LANES_SET(d, w->tid[i->aux - SREG_TID][l]);
+    break;
+  case SREG_LANEID:
+    LANES_SET(d, l);
+    break;
+  case SREG_MASK_EQ:
+    LANES_SET(d, 1u << l);
+    break;
+  case SREG_MASK_LT:
+    LANES_SET(d, (1u << l) - 1u);
+    break;
+  case SREG_MASK_LE:
+    LANES_SET(d, (2u << l) - 1u);
+    break;
+  case SREG_MASK_GT:
+    LANES_SET(d, ~((2u << l) - 1u));
+    break;
+  case SREG_MASK_GE:
+    LANES_SET(d, ~((1u << l) - 1u));
+    break;
+  default: {
+    const u64 v = warp_value(w, i->aux);
+    u64 *wide = REG(u64, i->d);
     if (sreg_is_wide(i->aux))
-      REG(u64, i->d)[lane] = v;
+      LANES_SET(wide, v);
     else
-      REG(u32, i->d)[lane] = (u32)v;
+      LANES_SET(d, (u32)v);
+  }
   }
   return i + 1;
 }
 const Insn *op_local_address(Warp *w, const Insn *i) {
-  u64 *d = REG(u64, i->d), v = (u64)w->frame->local_base + (u64)i->x.imm;
-  for (u32 m = w->mask; m; m &= m - 1) d[__builtin_ctz(m)] = v;
+  u64 *d = REG(u64, i->d);
+  const u64 v = (u64)w->frame->local_base + (u64)i->x.imm;
+  LANES_SET(d, v);
   return i + 1;
 }
 /* Dynamic shared memory begins behind the static one of the launched entry. */
 const Insn *op_dynamic_shared(Warp *w, const Insn *i) {
-  u64 v = w->launch->shared_bytes - w->launch->dynamic_shared + (u64)i->x.imm;
-  for (u32 m = w->mask; m; m &= m - 1) {
-    u32 lane = (u32)__builtin_ctz(m);
-    if (i->aux)
-      REG(u64, i->d)[lane] = v;
-    else
-      REG(u32, i->d)[lane] = (u32)v;
-  }
+  const u64 v = w->launch->shared_bytes - w->launch->dynamic_shared + (u64)i->x.imm;
+  u64 *wide = REG(u64, i->d);
+  u32 *d = REG(u32, i->d);
+  if (i->aux)
+    LANES_SET(wide, v);
+  else
+    LANES_SET(d, (u32)v);
   return i + 1;
 }
 const Insn *op_cvta(Warp *w, const Insn *i) {
-  const u64 *a = REG(const u64, i->a);
+  const u64 *a = REG(const u64, i->a), add = (u64)i->x.imm;
   u64 *d = REG(u64, i->d);
-  for (u32 l = 0; l < LANES; l++) d[l] = w->mask >> l & 1u ? a[l] + (u64)i->x.imm : d[l];
+  LANES_SET(d, a[l] + add);
   return i + 1;
 }
 const Insn *op_isspacep(Warp *w, const Insn *i) {
