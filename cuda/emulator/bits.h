@@ -82,20 +82,18 @@ NUM u32 sign_from(u32 a, u32 width) {
   return (u32)((i32)(a << shift) >> shift);
 }
 /* prmt: each nibble of c picks a byte of b:a, or (bit 3) eight copies of its sign. */
-NUM u32 permute_byte(u64 pool, u32 nibble) {
-  u32 byte = (u32)(pool >> (8 * (nibble & 7u))) & 0xffu, sign = (0u - (byte >> 7)) & 0xffu;
+NUM u32 permute_byte(u32 a, u32 b, u32 nibble) {
+  u32 byte = (nibble & 4u ? b : a) >> (8 * (nibble & 3u)) & 0xffu, sign = (0u - (byte >> 7)) & 0xffu;
   return nibble & 8u ? sign : byte;
 }
 NUM u32 permute(u32 a, u32 b, u32 c) {
-  u64 pool = (u64)b << 32 | a;
-  return permute_byte(pool, c) | permute_byte(pool, c >> 4) << 8 | permute_byte(pool, c >> 8) << 16 |
-         permute_byte(pool, c >> 12) << 24;
+  return permute_byte(a, b, c) | permute_byte(a, b, c >> 4) << 8 | permute_byte(a, b, c >> 8) << 16 |
+         permute_byte(a, b, c >> 12) << 24;
 }
 /* The special modes of prmt, by the low two bits s of c: 1 f4e, 2 b4e, 3 rc8, 4 ecl, 5 ecr, 6 rc16. */
 NUM u32 permute_mode(u32 a, u32 b, u32 c, u32 unused, u32 mode) {
   (void)unused;
   u32 s = c & 3u, r = 0;
-  u64 pool = (u64)b << 32 | a;
   for (u32 k = 0; k < 4; k++) {
     u32 from = mode == 1   ? k + s
                : mode == 2 ? (s + 8u - k) & 7u
@@ -103,7 +101,7 @@ NUM u32 permute_mode(u32 a, u32 b, u32 c, u32 unused, u32 mode) {
                : mode == 4 ? (k > s ? k : s)
                : mode == 5 ? (k < s ? k : s)
                            : (s & 1u) * 2u + (k & 1u);
-    r |= permute_byte(pool, from & 7u) << (8 * k);
+    r |= permute_byte(a, b, from & 7u) << (8 * k);
   }
   return r;
 }

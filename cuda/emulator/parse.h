@@ -160,6 +160,12 @@ enum { OPERAND_D = 1, OPERAND_A = 2, OPERAND_B = 4, OPERAND_C = 8, OPERAND_E = 1
 enum { EXTRA_NONE, EXTRA_MEMORY, EXTRA_ATOMIC, EXTRA_COPY, EXTRA_MMA, EXTRA_LDMATRIX, EXTRA_CALL };
 void set_operands(Parser *p, const Insn *i, u32 fields, u32 extra);
 void allocate_slots(Parser *p);
+/* Calls visit for every register slot of an instruction, sources first. Widths of rows do not matter: slots know
+ * theirs. */
+enum { SLOT_UNIT = LANES * 4 };
+typedef void VisitSlot(void *context, u32 *slot, bool write, bool wide);
+void visit_registers(const Function *f, Insn *i, VisitSlot *visit, void *context);
+void fold_constants(Parser *p);
 void emit_row(Parser *p, const Statement *s, const char *row, u32 d, u32 a, u32 b, u32 c, u32 e);
 void refuse(Parser *p, const Statement *s, const char *why);
 bool has_part(const Statement *s, const char *part);

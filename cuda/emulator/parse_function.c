@@ -355,6 +355,7 @@ void parse_function(Parser *p, bool is_entry) {
   resolve_labels(p, true);
   if (p->scope != function_scope) parse_fail(p, "unbalanced scopes");
   next_token(p);
+  fold_constants(p);
   fusable_pairs(f, allocate, p->module);
   allocate_slots(p);
   for (u32 k = 0; k < f->count; k++)

@@ -8,12 +8,12 @@
 #include "parse.h"
 #include <stdlib.h>
 
-enum { UNIT = LANES * 4, NOBODY = ~0u };
+enum { UNIT = SLOT_UNIT, NOBODY = ~0u };
 typedef struct {
   u32 first, last, slot;
   bool wide, fixed, read_first;
 } Life;
-typedef void Visit(void *context, u32 *slot, bool write, bool wide);
+typedef VisitSlot Visit;
 
 static void visit_memory(MemOp *m, bool loads, Visit *visit, void *context) {
   if (m->address != NOBODY) visit(context, &m->address, false, !m->narrow_address);
@@ -21,8 +21,7 @@ static void visit_memory(MemOp *m, bool loads, Visit *visit, void *context) {
     if (m->reg[k] != NOBODY) visit(context, &m->reg[k], loads, m->wide[k]);
 }
 
-/* Calls visit for every register of an instruction, sources first. Widths of rows do not matter: slots know theirs. */
-static void visit_registers(const Function *f, Insn *i, Visit *visit, void *context) {
+void visit_registers(const Function *f, Insn *i, Visit *visit, void *context) {
   u32 fields = f->info[i->info].kind & 0xffu, extra = f->info[i->info].kind >> 8;
   u32 *const at[] = {&i->d, &i->a, &i->b, &i->c, &i->e};
   if (i->fn == isa_current()->guarded || i->fn == op_branch_if) visit(context, &i->guard, false, false);

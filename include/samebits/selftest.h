@@ -17,4 +17,23 @@ typedef struct sb_selftest_row {
 sb_status sb_selftest(const char *device, void (*report)(void *context, const sb_selftest_row *row), void *context,
                       int *rows, int *failures);
 
+/* A quantize kernel of the project that takes any f32, with the qparams of the sweep. */
+typedef struct sb_sweep_kernel {
+  const char *name, *recipe;
+  float scale;
+  int zero_point;
+} sb_sweep_kernel;
+const sb_sweep_kernel *sb_sweep_kernel_at(int index); /* NULL behind the last */
+
+typedef struct sb_sweep_result {
+  uint64_t inputs, different;
+  uint32_t input; /* the first that differs, and what it gave */
+  uint64_t got, expected;
+  double seconds; /* input, reference, kernel and comparison together */
+} sb_sweep_result;
+
+/* The f32 bit patterns 0, 1, ... up to `count` (2^32: all; a multiple of 2^22) through the kernel, each code compared
+ * with the reference's, NaN as one class. */
+sb_status sb_sweep32(const char *device, const sb_sweep_kernel *kernel, uint64_t count, sb_sweep_result *result);
+
 #endif
