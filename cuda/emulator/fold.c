@@ -21,7 +21,7 @@ static void take_constant(void *context, u32 *slot, bool write, bool wide) {
 }
 
 static void find_constants(Function *f, Fold *fold, const u8 *is_const) {
-  const Handler *const movs[] = {row_find("mov.b32")->fn, row_find("mov.b64")->fn};
+  Handler *const movs[] = {row_find("mov.b32")->fn, row_find("mov.b64")->fn};
   for (u32 k = 0; k < f->count; k++) {
     Insn *i = &f->code[k];
     if ((i->fn != movs[0] && i->fn != movs[1]) || !is_const[i->a / SLOT_UNIT] ||
