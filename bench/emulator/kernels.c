@@ -8,24 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 256, COLS = 4096 };
-
 /* In the manner of the study that the emulator was planned by: one fused and one plain kernel of every family. */
+#define TOKEN(step) "int8-dynamic-act-int4-weight/activation/" step "@aligned/f32/256x4096:g0/activation:1"
+#define GROUP(step) "int8-dynamic-act-int4-weight/weight/" step "@aligned/f32/256x4096:g128/weight:1"
+#define ROW(step)   "float8-dynamic-act-float8-weight/weight/" step "@aligned/f32/256x4096:g0/weight:1"
 static const struct {
-  const char *name, *recipe;
-  sb_side side;
-  sb_step step;
-  int group;
+  const char *name, *text;
 } rows[BENCH_KERNELS] = {
-    {"choose_qparams_token_f32", "int8-dynamic-act-int4-weight", SB_ACTIVATION, SB_CHOOSE_QPARAMS, 0},
-    {"quantize_token_f32_i8", "int8-dynamic-act-int4-weight", SB_ACTIVATION, SB_QUANTIZE, 0},
-    {"dequantize_token_i8_f32", "int8-dynamic-act-int4-weight", SB_ACTIVATION, SB_DEQUANTIZE, 0},
-    {"prepare_token_f32_i8", "int8-dynamic-act-int4-weight", SB_ACTIVATION, SB_PREPARE, 0},
-    {"convert_group_f32_i4", "int8-dynamic-act-int4-weight", SB_WEIGHT, SB_CONVERT, 128},
-    {"dequantize_group_i4_f32", "int8-dynamic-act-int4-weight", SB_WEIGHT, SB_DEQUANTIZE, 128},
-    {"convert_row_f32_e4m3", "float8-dynamic-act-float8-weight", SB_WEIGHT, SB_CONVERT, 0},
-    {"dequantize_row_e4m3_f32", "float8-dynamic-act-float8-weight", SB_WEIGHT, SB_DEQUANTIZE, 0},
-    {"prepare_groupzp_f32_i4", "int4-weight-only", SB_WEIGHT, SB_PREPARE, 128}};
+    {"choose_qparams_token_f32", TOKEN("choose_qparams")},
+    {"quantize_token_f32_i8", TOKEN("quantize")},
+    {"dequantize_token_i8_f32", TOKEN("dequantize")},
+    {"prepare_token_f32_i8", TOKEN("prepare")},
+    {"convert_group_f32_i4", GROUP("convert")},
+    {"dequantize_group_i4_f32", GROUP("dequantize")},
+    {"convert_row_f32_e4m3", ROW("convert")},
+    {"dequantize_row_e4m3_f32", ROW("dequantize")},
+    {"prepare_groupzp_f32_i4", "int4-weight-only/weight/prepare@aligned/f32/256x4096:g128/weight:1"}};
 
 static sb_status symbol(sb_driver *driver, const char *name, void *at) {
   void *found = sb_driver_symbol(driver, name);
@@ -90,13 +88,13 @@ static sb_status count(bench_device *device, bench_kernel *k) {
 }
 
 sb_status bench_kernel_make(bench_device *device, int which, bench_kernel *k) {
-  *k = (bench_kernel){.name = rows[which].name, .elements = (int64_t)ROWS * COLS};
-  sb_bench_item item = {.rows = ROWS, .cols = COLS, .seed = 1};
-  sb_status status = sb_spec_make(rows[which].recipe, rows[which].side, rows[which].step, SB_ALIGNED, "", SB_F32,
-                                  rows[which].group, &item.spec);
+  *k = (bench_kernel){.name = rows[which].name};
+  sb_case item;
+  sb_status status = sb_case_parse(rows[which].text, &item);
   if (!status) status = sb_bench_buffers_make(&item, &k->host);
   if (status) return status;
-  k->step.spec = item.spec, k->step.rows = ROWS, k->step.cols = COLS;
+  k->elements = item.rows * item.cols;
+  k->step.spec = item.spec, k->step.rows = item.rows, k->step.cols = item.cols;
   const bool has_packed = k->host.in[SB_PACKED].rank > 0;
   for (int slot = 0; slot < SB_SLOTS && !status; slot++) {
     if (k->host.in[slot].rank && !(slot == SB_CODES && has_packed)) status = upload(device, k, slot);
