@@ -254,7 +254,7 @@ static sb_status finish(tally *t) {
 
 /* The devices: --device, or the one that a case string names, or ref. A worker's command may hold commas. */
 static int split_devices(const sb_check_request *r, char *names[MAX_DEVICES]) {
-  static char from_case[64];
+  static char from_case[SB_DEVICE_NAME];
   int count = 0;
   if (r->devices && strncmp(r->devices, "worker:", 7) == 0) return names[0] = r->devices, 1;
   for (char *word = r->devices ? strtok(r->devices, ",") : NULL; word && count < MAX_DEVICES; word = strtok(NULL, ","))

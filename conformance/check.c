@@ -211,6 +211,7 @@ sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *
   sb_case adapted = *c;
   sb_status status = sb_device_adapt(device, &adapted.spec);
   if (!status) k.c = c = &adapted;
+  device->now = c;
   if (!status) status = sb_spec_tensors(&c->spec, c->rows, c->cols, NULL, shapes); /* upstream's refusals come first */
   if (!status) status = sb_case_input(c, options->input, &k.x);
   if (!status) {
@@ -218,6 +219,7 @@ sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *
     status = c->spec.step == SB_BOTH ? check_both(&k) : check_step(&k);
   }
   if (!status && result->status == SB_FAIL && options->verify) status = verify(&k);
+  device->now = NULL;
   status = finish(&k, status);
   if (status == SB_UNSUPPORTED) {
     sb_verdict(result, SB_CASE_UNSUPPORTED, "%s", sb_message());

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 static void say(void *context, const char *key, const char *value) {
   char name[128];
@@ -41,8 +42,12 @@ static sb_status put_metadata(sb_safetensors_writer *writer, const sb_case *c, c
 }
 
 void sb_failure_name(char *text) {
+  enum { MOST = 200 }; /* with .safetensors and the name that it is written under at first, a file's name */
+  const size_t length = strlen(text);
+  const unsigned long long hash = XXH3_64bits(text, length);
   for (char *at = text; *at; at++)
-    if (*at == '/' || *at == ':' || *at == '?' || *at == '=' || *at == ' ') *at = '_';
+    if (*at == '/' || *at == ':' || *at == '?' || *at == '=' || *at == ' ' || *at == '\'' || *at == '"') *at = '_';
+  if (length > MOST) snprintf(text + MOST - 17, 18, "-%016llx", hash);
 }
 
 sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result *result, const sb_device *device) {

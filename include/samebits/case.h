@@ -9,15 +9,15 @@
 #include "samebits/fill.h"
 #include <stddef.h>
 
-enum { SB_CASE_TEXT = 512, SB_CASE_NAME = 256 };
+enum { SB_CASE_TEXT = 1024, SB_CASE_NAME = 256, SB_DEVICE_NAME = 256 };
 
 typedef struct sb_case {
   sb_spec spec; /* step BOTH included */
   int64_t rows, cols;
   const sb_fill *fill; /* NULL: the fill `file` */
   uint64_t seed;
-  char tensor[SB_CASE_NAME]; /* fill `file`: its name */
-  char device[64];           /* "" is `ref` */
+  char tensor[SB_CASE_NAME];   /* fill `file`: its name */
+  char device[SB_DEVICE_NAME]; /* "" is `ref` */
 } sb_case;
 
 /* The canonical text; returns `text`. */

@@ -54,7 +54,8 @@ struct sb_device_family {
 /* What every device starts with. */
 struct sb_device {
   const sb_device_family *family;
-  char name[64];
+  char name[SB_DEVICE_NAME];
+  const sb_case *now; /* the case that is being run, NULL: none */
 };
 
 extern const sb_device_family *const sb_device_family_table[];
