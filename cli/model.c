@@ -1,0 +1,12 @@
+/* samebits model COMMAND ...: checkpoints. */
+#include "cli/model/model.h"
+#include "cli/command.h"
+
+static int run(int argc, char **argv) {
+  static const sb_subcommand table[] = {
+      {"inspect", "what a checkpoint is: recipe, layers, and what no loader tells", sb_cli_model_inspect},
+  };
+  return sb_dispatch("model", table, sizeof table / sizeof *table, argc, argv);
+}
+
+const sb_command sb_command_model = {"model", "checkpoints: inspect", run};

@@ -1,0 +1,7 @@
+/* The subcommands of `samebits model`, one file each. */
+#ifndef SAMEBITS_CLI_MODEL_H
+#define SAMEBITS_CLI_MODEL_H
+
+int sb_cli_model_inspect(int argc, char **argv);
+
+#endif
