@@ -247,7 +247,7 @@ static void count(sb_runs *runs) {
 
 /* Walks both sorted lists at once. */
 static sb_status pair_up(const keyed *a, int n, const keyed *b, int m, sb_runs *runs) {
-  runs->pairs = calloc((size_t)(n + m + 1), sizeof *runs->pairs);
+  runs->pairs = calloc((size_t)n + (size_t)m + 1, sizeof *runs->pairs);
   if (!runs->pairs) return sb_fail(SB_NO_MEMORY, "no memory for %d cases", n + m);
   for (int i = 0, k = 0; i < n || k < m;) {
     keyed x = i < n ? a[i] : (keyed){0}, y = k < m ? b[k] : (keyed){0};

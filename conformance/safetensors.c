@@ -177,7 +177,7 @@ static sb_status read_at(const sb_safetensors *file, const source *from, uint64_
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return sb_fail(SB_FILE, "%s: cannot read: %s", file->path, strerror(errno));
     if (got == 0)
-      return sb_fail(SB_FILE, "%s: truncated at byte %llu", file->path, (unsigned long long)(offset + done));
+      return sb_fail(SB_FILE, "%s: truncated at byte %llu", file->path, (unsigned long long)offset + done);
     done += (uint64_t)got;
   }
   return SB_OK;

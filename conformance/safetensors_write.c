@@ -97,7 +97,7 @@ static sb_status make_header(const sb_safetensors_writer *writer, item *items, c
     for (int d = 0; d < tensor->rank; d++) json_array_append_new(shape, json_integer(tensor->dims[d]));
     json_object_set_new(header, items[i].name,
                         json_pack("{s:s,s:o,s:[I,I]}", "dtype", sb_format_of(tensor->format)->safetensors, "shape",
-                                  shape, "data_offsets", (json_int_t)at, (json_int_t)(at + bytes)));
+                                  shape, "data_offsets", (json_int_t)at, (json_int_t)at + bytes));
     at += bytes;
   }
   size_t expected = (size_t)writer->count + (json_object_size(writer->metadata) ? 1 : 0);

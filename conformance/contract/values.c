@@ -149,7 +149,7 @@ uint64_t sb_value_encode(double v, int f) {
     int e;
     if (isnan(v)) return 0xff;
     frexp(v, &e);
-    return (uint64_t)(e - 1 + 127);
+    return (uint64_t)((int64_t)e - 1 + 127);
   }
   if (f == CF_FNUZ && isnan(v)) return 0x80;
   if (f == CF_FNUZ && v == 0) return 0;
@@ -160,7 +160,7 @@ uint64_t sb_value_encode(double v, int f) {
   frexp(v, &e);
   e--;
   if (e < g->least) return sign | (uint64_t)ldexp(fabs(v), mantissa - g->least);
-  uint64_t field = (uint64_t)(e + g->bias),
+  uint64_t field = (uint64_t)((int64_t)e + g->bias),
            fraction = (uint64_t)ldexp(fabs(v), mantissa - e) & (((uint64_t)1 << mantissa) - 1);
   return sign | field << mantissa | fraction;
 }

@@ -73,7 +73,7 @@ static sb_status upload_operands(Bench *b, const Row *row) {
   for (int s = 0; s < row->sources && status == SB_OK; s++) {
     for (int k = 0; k < ITEMS; k++) {
       int e = s == 0 ? k % EDGES : s == 1 ? k / EDGES : (k * 7 + s) % EDGES;
-      values[k] = k < EDGES * EDGES ? edge(row->type[1 + s], e) : random_of((uint64_t)(k * 8 + s));
+      values[k] = k < EDGES * EDGES ? edge(row->type[1 + s], e) : random_of((uint64_t)k * 8 + (uint64_t)s);
     }
     status = sb_driver_upload(b->driver, b->address[s], values, ITEMS * sizeof *values);
   }
