@@ -87,6 +87,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
 /* What was not said: a few cases worth a look; under a glob everything that it may name, in the shape that it names. */
 static void set_defaults(sb_selection *s) {
   const char *glob = s->pattern_count > 0 ? s->patterns[0] : NULL;
+  sb_case c;
+  for (int i = 0; i < s->pattern_count; i++)
+    if (sb_pattern_case(s, s->patterns[i], &c)) return; /* it says everything */
   if (!s->steps && !glob) s->steps = "prepare,convert";
   if (!s->flavors && !glob) s->flavors = "torchao-0.18-cpu";
   if (!s->dtypes && !glob) s->dtypes = "f32,bf16";

@@ -26,6 +26,8 @@ typedef struct tally {
   sb_expectations expectations;
   int64_t statuses[SB_CASE_STATUSES], elements, total, done, bad;
   char *problems[MAX_PROBLEMS];
+  char in_part[64]; /* what only one side of a case had, of the first such case */
+  int64_t in_parts;
   int problem_count, exit_code;
   bool progress, stopped, replaying;
   sb_run_file *resumed;
@@ -87,6 +89,7 @@ static sb_status take_result(void *context, const sb_case *c, sb_status status, 
   t->exit_code = sb_exit_join(t->exit_code, sb_exit_of_case(result->status));
   const bool good = result->status == SB_PASS || result->status == SB_EXPECTED;
   if (good || result->status == SB_FAIL) t->elements += result->elements;
+  if (*result->not_compared && t->in_parts++ == 0) snprintf(t->in_part, sizeof t->in_part, "%s", result->not_compared);
   if (good)
     sb_required_fill(&t->required, &c->spec, device->name, result->elements);
   else
@@ -123,27 +126,30 @@ static void check_required(tally *t, const char *device) {
     t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
 }
 
-/* A part of the cases cannot tell that a row is out of date: another part may hold the case that differs. */
-static bool partial(const sb_selection *s) {
-  if (s->shards || s->only) return true;
-  sb_case c;
-  for (int i = 0; i < s->pattern_count; i++)
-    if (sb_pattern_case(s, s->patterns[i], &c)) return true;
-  return false;
-}
-
-static void check_outdated(tally *t) {
-  if (t->stopped || partial(&t->r->selection)) return;
-  const int rows = sb_outdated_rows(&t->expectations, problem, t);
-  t->statuses[SB_XPASS] += rows;
-  if (rows) t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
-}
-
-/* Whether the run is of all cases of its words, but for other shards: then the required cells must be filled. */
+/* Whether the run is of all cases of its words, but for other shards, on our own kernels: then the required cells must
+ * be filled. */
 static bool whole(const sb_check_request *r) {
   const sb_selection *s = &r->selection;
   return s->pattern_count == 0 && !s->only && !s->name && !r->input && !s->shapes && !s->groups && !s->fills &&
-         !s->seeds;
+         !s->seeds && !r->device.kernels;
+}
+
+/* Whether the run could show that a row is out of date: a part of the cases cannot, another part may hold the one that
+ * differs. Rows that the user gave are judged by every run of a list of cases. */
+static bool judges_rows(const sb_check_request *r) {
+  const sb_selection *s = &r->selection;
+  sb_case c;
+  for (int i = 0; i < s->pattern_count; i++)
+    if (sb_pattern_case(s, s->patterns[i], &c)) return false;
+  if (s->shards || s->only) return false;
+  return r->expect || (whole(r) && !s->sides && !s->flavors && !s->dtypes);
+}
+
+static void check_outdated(tally *t) {
+  if (t->stopped || !judges_rows(t->r)) return;
+  const int rows = sb_outdated_rows(&t->expectations, problem, t);
+  t->statuses[SB_XPASS] += rows;
+  if (rows) t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
 }
 
 /* Processes for a device: --jobs, or one a core where the work is this machine's. */
@@ -235,6 +241,9 @@ static void print_summary(const tally *t) {
     first = 0;
   }
   if (t->stopped) printf(" (stopped early)");
+  if (t->in_parts)
+    printf("\nin %" PRId64 " of them one side lacks a tensor, which was not compared: %s%s", t->in_parts, t->in_part,
+           t->in_parts > 1 ? ", ..." : "");
   if (t->statuses[SB_EXPECTED]) printf("\nexpected divergences and their mechanisms: ci/expect/ref.txt");
   putchar('\n');
 }

@@ -182,7 +182,8 @@ static int run_contract(int argc, char **argv) {
     fprintf(stderr, "%s: a name, --input and --output are expected\n", argv[0]);
     return SB_EXIT_USAGE;
   }
-  sb_status status = run_file(&o);
+  sb_status status = sb_refuse_overwriting(o.output, o.input);
+  if (status == SB_OK) status = run_file(&o);
   return status ? sb_report(argv[0], status) : SB_EXIT_OK;
 }
 

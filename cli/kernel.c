@@ -105,6 +105,19 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   return status ? sb_argp_error(status) : 0;
 }
 
+/* The file of an argument in:FILE#TENSOR or inout:NAME=FILE#TENSOR must not be the one that is written. */
+static sb_status keep_input(const options *o, const char *argument) {
+  const char *from = strncmp(argument, "in:", 3) == 0      ? argument + 3
+                     : strncmp(argument, "inout:", 6) == 0 ? strchr(argument, '=')
+                                                           : NULL;
+  const char *hash = strrchr(argument, '#');
+  char path[4096];
+  if (!from || !hash) return SB_OK;
+  from += *from == '=';
+  snprintf(path, sizeof path, "%.*s", (int)(hash - from), from);
+  return sb_refuse_overwriting(o->output, path);
+}
+
 static sb_status write_outputs(const options *o) {
   sb_safetensors_writer *writer = NULL;
   sb_status status = sb_safetensors_writer_new(&writer);
@@ -174,6 +187,7 @@ static int run_kernel(int argc, char **argv) {
   for (int k = 0; k < o->run.arg_count && status == SB_OK; k++) {
     status = sb_kernel_arg_parse(o->args[k], &o->run.args[k]);
     has_outputs |= o->run.args[k].name != NULL;
+    if (status == SB_OK) status = keep_input(o, o->args[k]);
   }
   if (status == SB_OK && has_outputs && !o->output)
     status = sb_fail(SB_USAGE, "--output is needed for out: and inout: arguments");

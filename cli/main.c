@@ -1,6 +1,7 @@
 /* samebits: dispatch to one subcommand. */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <fenv.h>
 #include <float.h>
 #include <signal.h>
@@ -28,7 +29,8 @@ static void print_help(void) {
 /* Output that could not be written in full is an error, not a success. */
 static int close_output(int exit_code) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return exit_code;
-  if (exit_code != SB_EXIT_INFRASTRUCTURE) fprintf(stderr, "samebits: standard output cannot be written\n");
+  if (exit_code != SB_EXIT_INFRASTRUCTURE && errno != EPIPE)
+    fprintf(stderr, "samebits: standard output cannot be written\n");
   return sb_exit_join(exit_code, SB_EXIT_INFRASTRUCTURE);
 }
 

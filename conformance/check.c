@@ -49,6 +49,7 @@ static void explain_first(sb_checking *k, sb_slot slot, const char *left, const 
 
 sb_status sb_compare_slots(sb_checking *k, const char *left, const char *right) {
   sb_result *result = k->result;
+  bool any = false;
   for (int slot = 0; slot < SB_SLOTS; slot++) {
     bool a = k->expected[slot].data != NULL, b = k->got[slot].data != NULL;
     if (a != b) {
@@ -60,10 +61,11 @@ sb_status sb_compare_slots(sb_checking *k, const char *left, const char *right) 
     sb_comparison comparison;
     sb_status status = sb_compare(&k->expected[slot], &k->got[slot], &comparison, NULL, NULL);
     if (status) return status;
-    result->compared[slot] = true;
+    result->compared[slot] = any = true;
     result->different[slot] += comparison.different;
     if (comparison.different) explain_first(k, (sb_slot)slot, left, right, comparison.first);
   }
+  if (!any) sb_verdict(result, SB_ERROR, "nothing was compared: %s", result->not_compared);
   return SB_OK;
 }
 

@@ -96,8 +96,12 @@ const char *sb_element_text(const sb_tensor *tensor, int64_t index, char text[SB
     snprintf(text, SB_ELEMENT_TEXT,
              tensor->format == SB_U64 ? "0x%0*" PRIx64 " (%" PRIu64 ")" : "0x%0*" PRIx64 " (%" PRId64 ")", digits, bits,
              value);
-  } else
-    snprintf(text, SB_ELEMENT_TEXT, "0x%0*" PRIx64 " (%.*g)", digits, bits, tensor->format == SB_F64 ? 17 : 9,
-             sb_load(tensor->format, tensor->data, index));
+    return text;
+  }
+  const double value = sb_load(tensor->format, tensor->data, index);
+  if (isnan(value))
+    snprintf(text, SB_ELEMENT_TEXT, "0x%0*" PRIx64 " (nan)", digits, bits);
+  else
+    snprintf(text, SB_ELEMENT_TEXT, "0x%0*" PRIx64 " (%.*g)", digits, bits, tensor->format == SB_F64 ? 17 : 9, value);
   return text;
 }

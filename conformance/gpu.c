@@ -7,12 +7,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 typedef struct gpu_device {
   sb_device device;
   sb_cuda *cuda;
   bool lift_gates;
   sb_manifest manifest; /* count 0: our own kernels */
+  const char *manifest_path;
 } gpu_device;
 
 sb_status sb_gpu_open(const sb_device_family *family, const char *name, const sb_device_options *options,
@@ -22,6 +24,7 @@ sb_status sb_gpu_open(const sb_device_family *family, const char *name, const sb
   gpu->device.family = family;
   snprintf(gpu->device.name, sizeof gpu->device.name, "%s", name);
   gpu->lift_gates = options->lift_gates;
+  gpu->manifest_path = options->kernels;
   sb_status status = options->kernels ? sb_manifest_load(options->kernels, &gpu->manifest) : SB_OK;
   if (!status) status = sb_cuda_open(name, &gpu->cuda);
   if (status)
@@ -52,8 +55,17 @@ void sb_gpu_describe(const sb_device *device, void (*say)(void *context, const c
   say(context, "name", sb_cuda_name(gpu->cuda));
   snprintf(text, sizeof text, "sm_%d", sb_cuda_sm(gpu->cuda));
   say(context, "sm", text);
-  say(context, "kernels", sb_ptx_made_by);
-  say(context, "flags", "-ptx -fmad=false -lineinfo");
+  if (gpu->manifest.count == 0) {
+    say(context, "kernels", sb_ptx_made_by);
+    say(context, "flags", "-ptx -fmad=false -lineinfo");
+    return;
+  }
+  XXH64_hash_t digest = 0;
+  for (int i = 0; i < gpu->manifest.count; i++)
+    digest = XXH3_64bits_withSeed(gpu->manifest.texts[i], strlen(gpu->manifest.texts[i]), digest);
+  snprintf(text, sizeof text, "%016llx", (unsigned long long)digest);
+  say(context, "kernels", gpu->manifest_path);
+  say(context, "kernels_digest", text);
 }
 
 void sb_gpu_close(sb_device *device) {

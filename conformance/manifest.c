@@ -93,6 +93,32 @@ static sb_status get_args(sb_manifest *m, const json_t *entry, const char **args
   return *args ? SB_OK : sb_fail(SB_NO_MEMORY, "no memory");
 }
 
+/* A row that can match no case would never run, and nobody would know. */
+static sb_status check_entry(const json_t *entry, const sb_kernel *k) {
+  static const char *const keys[] = {"recipe", "side",   "step", "flavor", "variant", "dtype", "file",
+                                     "entry",  "shared", "when", "grid",   "block",   "args"};
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)entry, key, value) {
+    bool known = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) known |= strcmp(key, keys[i]) == 0;
+    if (!known) return sb_fail(SB_INVALID, "unknown key \"%.60s\"", key);
+  }
+  const sb_recipe *recipe = sb_recipe_find(k->recipe);
+  if (!recipe) return sb_fail(SB_INVALID, "recipe: there is no '%.60s' (samebits list recipes)", k->recipe);
+  if (k->step == SB_BOTH) return sb_fail(SB_INVALID, "step: both is a comparison, which no kernel computes");
+  for (int i = 0; i < recipe->path_count; i++) {
+    const sb_path *path = &recipe->paths[i];
+    const bool has = k->step == SB_PREPARE ? path->prepare : k->step == SB_CONVERT ? path->convert : true;
+    if (has && path->side == k->side && path->flavor == k->flavor &&
+        (!k->variant || strcmp(path->variant, k->variant) == 0))
+      return SB_OK;
+  }
+  return sb_fail(SB_INVALID, "upstream defines no %s/%s/%s@%s%s%s", k->recipe, sb_side_names[k->side],
+                 sb_step_names[k->step], sb_flavor_names[k->flavor], k->variant ? "+" : "",
+                 k->variant ? k->variant : "");
+}
+
 static sb_status read_entry(sb_manifest *m, const json_t *entry, const char *folder, sb_kernel *k, char **ptx) {
   if (!json_is_object(entry)) return sb_fail(SB_INVALID, "an object is needed");
   const char *side = NULL, *step = NULL, *flavor = NULL, *file = NULL, *dtype = NULL;
@@ -118,6 +144,7 @@ static sb_status read_entry(sb_manifest *m, const json_t *entry, const char *fol
     status = sb_format_parse(dtype, &format);
     k->dtype = dtype;
   }
+  if (!status) status = check_entry(entry, k);
   if (status) return status;
   char path[4096];
   const int length = snprintf(path, sizeof path, "%s%s", *file == '/' ? "" : folder, file);

@@ -176,8 +176,7 @@ static sb_status read_at(const sb_safetensors *file, const source *from, uint64_
     ssize_t got = pread(from->fd, (char *)to + done, (size_t)(size - done), (off_t)(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return sb_fail(SB_FILE, "%s: cannot read: %s", file->path, strerror(errno));
-    if (got == 0)
-      return sb_fail(SB_FILE, "%s: truncated at byte %llu", file->path, (unsigned long long)offset + done);
+    if (got == 0) return sb_fail(SB_FILE, "%s: truncated at byte %llu", file->path, (unsigned long long)offset + done);
     done += (uint64_t)got;
   }
   return SB_OK;

@@ -278,6 +278,9 @@ static sb_status check_used(const walk *w) {
   char all[512] = "";
   for (int i = 0; i < LISTS; i++)
     if (lists[i]) snprintf(all + strlen(all), sizeof all - strlen(all), ", %s %s", names[i], lists[i]);
+  if (w->list->count == 0 && *all && s->input)
+    return sb_fail(SB_USAGE, "no tensor of %s is taken by %s (--side weight or activation, if their names mislead)",
+                   sb_safetensors_path(s->input), all + 2);
   if (w->list->count == 0 && *all) return sb_fail(SB_USAGE, "upstream defines nothing with %s", all + 2);
   for (int i = 0; i < LISTS; i++) {
     char item[SB_CASE_NAME];

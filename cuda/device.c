@@ -114,11 +114,11 @@ static sb_status launch(sb_cuda *cuda, const sb_kernel_set *set, const sb_cuda_s
   for (int i = 0; i < count; i++) {
     const sb_kernel *kernel = set ? &set->kernels[i] : sb_kernel_at(i);
     if (!sb_kernel_matches(kernel, &step->spec)) continue;
+    sb_launch l;
+    status = set ? sb_launch_fill(kernel, step->spec.dtype, &variables, step->data, &l) : SB_OK;
+    if (status == SB_UNSUPPORTED) continue;
     for (int slot = 0; slot < SB_SLOTS; slot++) given[slot] |= mentions(kernel->args, sb_slot_names[slot]);
     if (!set) continue;
-    sb_launch l;
-    status = sb_launch_fill(kernel, step->spec.dtype, &variables, step->data, &l);
-    if (status == SB_UNSUPPORTED) continue;
     if (!status) status = sb_modules_launch(cuda, &l, &(sb_on){set->texts[i], NULL, true, nanoseconds});
     if (status) return status;
     ran = true;
@@ -131,7 +131,10 @@ sb_status sb_cuda_run(sb_cuda *cuda, const sb_kernel_set *set, const sb_spec *sp
                       sb_tensor out[SB_SLOTS], bool given[SB_SLOTS], uint64_t *nanoseconds) {
   bool theirs = false;
   for (int i = 0; set && i < set->count; i++) theirs |= sb_kernel_matches(&set->kernels[i], spec);
-  if (!theirs) set = NULL;
+  if (set && !theirs)
+    return sb_fail(SB_UNSUPPORTED, "no kernel of the manifest computes %s/%s/%s@%s%s%s/%s", spec->recipe->name,
+                   sb_side_names[spec->path->side], sb_step_names[spec->step], sb_flavor_names[spec->path->flavor],
+                   *spec->path->variant ? "+" : "", spec->path->variant, sb_format_of(spec->dtype)->name);
   memset(given, 0, SB_SLOTS * sizeof *given);
   if (nanoseconds) *nanoseconds = 0;
   const sb_tensor *shape = in[SB_X].rank ? &in[SB_X] : &in[SB_CODES];

@@ -5,7 +5,8 @@
 #include "samebits/cuda.h"
 #include "samebits/kernels.h"
 
-/* Other people's kernels: rows of a manifest with their PTX, in the place of ours where a row matches. */
+/* Other people's kernels: rows of a manifest with their PTX, in the place of ours: a step without a row is
+ * SB_UNSUPPORTED, so that none of ours passes for one of theirs. */
 typedef struct sb_kernel_set {
   int count;
   const sb_kernel *kernels;

@@ -116,18 +116,35 @@ START_TEST(a_glob_selects_and_writes_a_run) {
 }
 END_TEST
 
+/* A whole case is timed as it stands. */
+START_TEST(a_case_is_timed) {
+  ck_assert_int_eq(system(SAMEBITS_BINARY_DIR
+                          "/samebits bench 'int4-weight-only/weight/convert@aligned/bf16/64x256:g128/"
+                          "tie:1' --repetitions 1 --min-time 0.001 >/dev/null"),
+                   0);
+}
+END_TEST
+
 /* A bad selection is one line on standard error and exit code 2; one that times nothing is not a success. */
 START_TEST(bad_selections_are_refused) {
   static const struct {
     const char *arguments;
     int exit;
-  } rows[] = {{"--recipe nothing", 2}, {"--side upward", 2},
-              {"--step both", 2},      {"--flavor torchao-9", 2},
-              {"--dtype i4x", 2},      {"--shape 4096", 2},
-              {"--shape 0x4", 3},      {"--group minus", 2},
-              {"--threads many", 2},   {"--isa abacus", 2},
-              {"--nonsense", 2},       {"'no such/glob'", 2},
-              {"--device cuda:0", 3},  {"--recipe int4-weight-only --group 100 --shape 4x256", 3}};
+  } rows[] = {{"--recipe nothing", 2},
+              {"--side upward", 2},
+              {"--step both", 2},
+              {"--flavor torchao-9", 2},
+              {"--dtype i4x", 2},
+              {"--shape 4096", 2},
+              {"--shape 0x4", 3},
+              {"--group minus", 2},
+              {"--threads many", 2},
+              {"--isa abacus", 2},
+              {"'int4-weight-only/weight/both@aligned/bf16/4x256:g128/tie:1'", 2},
+              {"--nonsense", 2},
+              {"'no such/glob'", 2},
+              {"--device cuda:0", 3},
+              {"--recipe int4-weight-only --group 100 --shape 4x256", 3}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char command[512], line[512];
     snprintf(command, sizeof command, "%s/samebits bench %s 2>&1 >/dev/null", SAMEBITS_BINARY_DIR, rows[i].arguments);
@@ -151,6 +168,7 @@ int main(void) {
   tcase_add_test(tcase, every_step_has_its_inputs);
   tcase_add_test(tcase, json_is_google_benchmarks);
   tcase_add_test(tcase, a_glob_selects_and_writes_a_run);
+  tcase_add_test(tcase, a_case_is_timed);
   tcase_add_test(tcase, bad_selections_are_refused);
   suite_add_tcase(suite, tcase);
   return run_suite(suite);

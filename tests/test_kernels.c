@@ -337,7 +337,7 @@ START_TEST(kernels_give_captured_outputs) {
   sb_ok(sb_cuda_open(_i ? "emu:sm_80" : "emu:sm_90", &t.cuda));
   char folders[2048];
   const char *more = getenv("SAMEBITS_GOLDEN");
-  snprintf(folders, sizeof folders, "%s/conformance/golden%s%s", SAMEBITS_SOURCE_DIR, more ? ":" : "",
+  snprintf(folders, sizeof folders, "%s/conformance/golden/data%s%s", SAMEBITS_SOURCE_DIR, more ? ":" : "",
            more ? more : "");
   sb_golden_counts counts = {0};
   for (char *save, *folder = strtok_r(folders, ":", &save); folder; folder = strtok_r(NULL, ":", &save)) {

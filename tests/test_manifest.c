@@ -30,21 +30,93 @@ START_TEST(a_manifest_replaces_our_kernels) {
 }
 END_TEST
 
+/* With a manifest, what none of its rows computes is UNSUPPORTED: our kernels do not pass for somebody else's. */
+START_TEST(our_kernels_do_not_stand_in) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/docs/examples/kernels/manifest.json", SAMEBITS_SOURCE_DIR);
+  const sb_device_options device_options = {.kernels = path};
+  const sb_check_options options = {0};
+  sb_case c;
+  sb_result result;
+  sb_device *device;
+  sb_ok(sb_case_parse("int8-dynamic-act-int4-weight/activation/convert@aligned/f32/13x384:g0/tie:1", &c));
+  sb_ok(sb_device_open("emu:sm_90", &device_options, &device));
+  sb_ok(sb_check(device, &c, &options, &result));
+  ck_assert_int_eq(result.status, SB_CASE_UNSUPPORTED);
+  ck_assert_msg(strstr(result.reason, "no kernel of the manifest") != NULL, "%s", result.reason);
+  sb_result_free(&result);
+  sb_device_close(device);
+}
+END_TEST
+
+/* A kernel that gives nothing of what is compared is an ERROR, not a PASS. */
+START_TEST(nothing_compared_is_no_pass) {
+  char folder[] = "/tmp/samebits-manifest-XXXXXX", path[64], file[64];
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/m.json", folder);
+  snprintf(file, sizeof file, "%s/k.ptx", folder);
+  FILE *out = fopen(path, "w");
+  fputs(
+      "{\"kernels\": [{\"recipe\": \"int8-dynamic-act-int4-weight\", \"side\": \"activation\", \"step\": \"quantize\", "
+      "\"flavor\": \"aligned\", \"dtype\": \"f32\", \"file\": \"k.ptx\", \"entry\": \"idle\", \"grid\": [1], "
+      "\"block\": [32], "
+      "\"args\": [\"x\", \"scale\", \"zero_point\"]}]}",
+      out);
+  fclose(out);
+  out = fopen(file, "w");
+  fputs(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry idle(.param .u64 x, .param .u64 s, .param .u64 "
+        "z)\n"
+        "{\n ret;\n}\n",
+        out);
+  fclose(out);
+  const sb_device_options device_options = {.kernels = path};
+  const sb_check_options options = {0};
+  sb_case c;
+  sb_result result;
+  sb_device *device;
+  sb_ok(sb_case_parse("int8-dynamic-act-int4-weight/activation/quantize@aligned/f32/4x64:g0/tie:1", &c));
+  sb_ok(sb_device_open("emu:sm_90", &device_options, &device));
+  sb_ok(sb_check(device, &c, &options, &result));
+  ck_assert_msg(result.status == SB_ERROR && strstr(result.reason, "nothing was compared"), "%s: %s",
+                sb_case_status_names[result.status], result.reason);
+  sb_result_free(&result);
+  sb_device_close(device);
+  unlink(path);
+  unlink(file);
+  rmdir(folder);
+}
+END_TEST
+
 /* A broken manifest is one message that names the entry and the key. */
 START_TEST(a_broken_manifest_is_named) {
   static const struct {
     const char *text, *says;
-  } broken[] = {{"{", "line"},
-                {"{\"kernels\": []}", "kernels"},
-                {"{\"kernels\": [{\"recipe\": 1.5}]}", "recipe"},
-                {"{\"kernels\": [{\"recipe\": \"a\", \"side\": \"weight\", \"step\": \"prepare\", \"flavor\": "
-                 "\"aligned\", \"file\": \"no\", "
-                 "\"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"]}]}",
-                 "no"},
-                {"{\"kernels\": [{\"recipe\": \"a\", \"side\": \"left\", \"step\": \"prepare\", \"flavor\": "
-                 "\"aligned\", \"file\": \"no\", "
-                 "\"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"]}]}",
-                 "left"}};
+  } broken[] = {
+      {"{", "line"},
+      {"{\"kernels\": []}", "kernels"},
+      {"{\"kernels\": [{\"recipe\": 1.5}]}", "recipe"},
+      {"{\"kernels\": [{\"recipe\": \"int4-weight-only\", \"side\": \"weight\", \"step\": \"prepare\", \"flavor\": "
+       "\"aligned\", \"file\": \"no\", "
+       "\"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"]}]}",
+       "no"},
+      {"{\"kernels\": [{\"recipe\": \"a\", \"side\": \"left\", \"step\": \"prepare\", \"flavor\": "
+       "\"aligned\", \"file\": \"no\", "
+       "\"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"]}]}",
+       "left"},
+      {"{\"kernels\": [{\"recipe\": \"int8-dynamic\", \"side\": \"weight\", \"step\": \"prepare\", \"flavor\": "
+       "\"aligned\", \"file\": \"no\", \"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"]}]}",
+       "int8-dynamic"},
+      {"{\"kernels\": [{\"recipe\": \"int4-weight-only\", \"side\": \"weight\", \"step\": \"both\", \"flavor\": "
+       "\"aligned\", \"file\": \"no\", \"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"]}]}",
+       "both"},
+      {"{\"kernels\": [{\"recipe\": \"int4-weight-only\", \"side\": \"activation\", \"step\": \"prepare\", "
+       "\"flavor\": \"aligned\", \"file\": \"no\", \"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": "
+       "[\"x\"]}]}",
+       "upstream defines no"},
+      {"{\"kernels\": [{\"recipe\": \"int4-weight-only\", \"side\": \"weight\", \"step\": \"prepare\", \"flavor\": "
+       "\"aligned\", \"file\": \"no\", \"entry\": \"k\", \"grid\": [1], \"block\": [1], \"args\": [\"x\"], "
+       "\"whne\": \"1\"}]}",
+       "whne"}};
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
     char path[] = "/tmp/samebits-manifest-XXXXXX";
     const int file = mkstemp(path);
@@ -64,6 +136,8 @@ int main(void) {
   TCase *tests = tcase_create("manifest");
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, a_manifest_replaces_our_kernels);
+  tcase_add_test(tests, our_kernels_do_not_stand_in);
+  tcase_add_test(tests, nothing_compared_is_no_pass);
   tcase_add_test(tests, a_broken_manifest_is_named);
   suite_add_tcase(suite, tests);
   return run_suite(suite);

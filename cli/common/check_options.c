@@ -91,12 +91,12 @@ static const struct argp_option table[] = {
     {NULL, 0, NULL, 0, "Where and on what:", 2},
     {"device", DEVICE, "D,...", 0, "devices (default: ref; samebits list devices)", 2},
     {"input", INPUT, "FILE", 0, "every 2-D floating-point tensor of a safetensors file instead of fills", 2},
-    {"tensor", TENSOR, "GLOB", 0, "of them, those whose name matches", 2},
+    {"tensor", TENSOR, "GLOB", 0, "the tensors whose name matches", 2},
     {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels", 2},
     {"threads", THREADS, "N", 0, "threads of the reference (default: one a core)", 2},
     {"jobs", JOBS, "N", 0, "processes for the cases (default: one a core; on a GPU always 1)", 2},
     {"repeat", REPEAT, "N", 0, "run each case N times: the same bits every time", 2},
-    {"timeout", TIMEOUT, "SECONDS", 0, "a case", 2},
+    {"timeout", TIMEOUT, "SECONDS", 0, "a case (default: none)", 2},
     {"lift-gates", LIFT_GATES, NULL, 0, "run what upstream's architecture gates refuse", 2},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"json", JSON, NULL, 0, "the run as JSON lines on standard output", 3},
@@ -107,7 +107,7 @@ static const struct argp_option table[] = {
     {"expect", EXPECT, "FILE", 0, "known divergences (default: ci/expect/DEVICE.txt)", 3},
     {"required", REQUIRED, "FILE", 0, "cells that must be filled (default: ci/required.txt, for whole selections)", 3},
     {"fail-fast", FAIL_FAST, NULL, 0, "stop at the first case that is not as expected", 3},
-    {"max-errors", MAX_ERRORS, "N", 0, "stop after N of them", 3},
+    {"max-errors", MAX_ERRORS, "N", 0, "stop after N such cases", 3},
     {0}};
 
 static const struct argp_child children[] = {{&sb_select_argp, 0, NULL, 1}, {0}};
@@ -116,7 +116,13 @@ const struct argp sb_check_argp = {
     parse,
     "[CASE|GLOB...]",
     "Runs cases and compares bits. Exit: 0 all as expected, 1 bits differ, 2 usage, 3 nothing ran or a "
-    "file or device failed, 4 inconclusive.",
+    "file or device failed, 4 inconclusive.\v"
+    "What is not said is all there is: every recipe, side, step, dtype and fill, the flavors of the device without "
+    "their "
+    "variants, the shapes of the tier. With --input: the step both, and the side by the tensor's name (--side auto): a "
+    "name with a part `weight` between dots is a weight. --tensor is for --input; --max-errors counts cases that are "
+    "not "
+    "as expected.",
     children,
     NULL,
     NULL};

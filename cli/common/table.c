@@ -66,6 +66,8 @@ static void cell_text(const sb_table_cell *cell, char text[64]) {
     snprintf(text, 64, "FAIL: %s", number);
   else if (cell->statuses[SB_EXPECTED])
     snprintf(text, 64, "%s differ", number);
+  else if (good && good < cell->cases)
+    snprintf(text, 64, "exact, %" PRId64 " not run", cell->cases - good);
   else if (good)
     snprintf(text, 64, cell->path->flavor == SB_TORCHAO_0_18_CUDA ? "exact *" : "exact");
   else

@@ -24,7 +24,7 @@ sb_status sb_fail(sb_status status, const char *format, ...) __attribute__((form
 sb_status sb_fail_in(sb_status status, const char *prefix_format, ...) __attribute__((format(printf, 2, 3)));
 
 #ifdef __clang_analyzer__ /* which does not see into their file: what they return is what they were given */
-#define sb_fail(status, ...) ((void)sb_fail(status, __VA_ARGS__), (status))
+#define sb_fail(status, ...)    ((void)sb_fail(status, __VA_ARGS__), (status))
 #define sb_fail_in(status, ...) ((void)sb_fail_in(status, __VA_ARGS__), (status))
 #endif
 
