@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_RUNS = 4096, HTML = 0x6000, JUNIT, MARKDOWN, CSV, TITLE, FAILURES };
+enum { MAX_RUNS = 4096, HTML = 0x6000, JUNIT, MARKDOWN, CSV, TITLE, FAILURES, PLOTS };
 
 typedef struct request {
-  const char *runs[MAX_RUNS], *paths[SB_REPORT_FORMATS];
+  const char *runs[MAX_RUNS], *paths[SB_REPORT_FORMATS], *plots;
   int count;
   sb_report_options how;
 } request;
@@ -23,6 +23,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case CSV:
     r->paths[key - HTML] = word;
     return 0;
+  case PLOTS:
+    r->plots = word;
+    return 0;
   case TITLE:
     r->how.title = word;
     return 0;
@@ -35,8 +38,11 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     return 0;
   case ARGP_KEY_END:
     for (int i = 0; i < SB_REPORT_FORMATS; i++) any |= r->paths[i] != NULL;
+    any |= r->plots != NULL;
     if (r->count == 0) return sb_argp_error(sb_fail(SB_USAGE, "no runs are given"));
-    return any ? 0 : sb_argp_error(sb_fail(SB_USAGE, "no report is asked for: --html, --junit, --markdown, --csv"));
+    return any ? 0
+               : sb_argp_error(
+                     sb_fail(SB_USAGE, "no report is asked for: --html, --junit, --markdown, --csv, --plots"));
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -47,6 +53,7 @@ static const struct argp_option table[] = {
     {"junit", JUNIT, "FILE", 0, "JUnit XML", 0},
     {"markdown", MARKDOWN, "FILE", 0, "for a comment on a pull request", 0},
     {"csv", CSV, "FILE", 0, "a row a case", 0},
+    {"plots", PLOTS, "DIR", 0, "plots through gnuplot, SVG and PNG, light and dark; the page holds them, too", 0},
     {"title", TITLE, "TEXT", 0, "of the page", 0},
     {"failures", FAILURES, "DIR", 0, "files of check --save-failures, to be explained on the page", 0},
     {0}};
@@ -72,6 +79,7 @@ static int run(int argc, char **argv) {
     if (!status) status = sb_run_file_open(r.runs[i], &files[i]);
   }
   if (!status) status = sb_report_make(files, r.count, &r.how, &report);
+  if (!status && r.plots) status = sb_report_plots(report, r.plots);
   for (int f = 0; f < SB_REPORT_FORMATS && !status; f++)
     if (r.paths[f]) status = sb_report_write(report, (sb_report_format)f, r.paths[f]);
   if (status) exit_code = sb_report(argv[0], status);

@@ -150,6 +150,7 @@ void sb_report_html(const sb_run_report *r, FILE *to) {
     sb_report_html_cells(r, to);
   }
   if (r->bench_count) sb_report_html_benches(r, to);
+  if (r->plot_count) sb_report_html_plots(r, to);
   put_devices(r, to);
   fputs("<p class=\"soft\">samebits " SAMEBITS_VERSION
         ". Bits are compared one by one, never within a tolerance; NaN is one "

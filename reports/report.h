@@ -36,6 +36,12 @@ typedef struct sb_report_column {
   const char *dtype;
 } sb_report_column;
 
+/* A plot that was drawn: its name in the folder, and what it shows. */
+typedef struct sb_report_plot {
+  const char *name, *says;
+} sb_report_plot;
+enum { SB_REPORT_PLOTS = 24 };
+
 struct sb_run_report {
   const char *title, *failures;
   sb_run_file *merged;
@@ -51,6 +57,9 @@ struct sb_run_report {
   int64_t elements;
   int problem_count;
   const char **problems;
+  const char *plot_folder;
+  int plot_count;
+  sb_report_plot plots[SB_REPORT_PLOTS];
   bool passed; /* every run ended with exit code 0 and nothing is unfinished */
 };
 
@@ -72,9 +81,13 @@ const char *sb_count_text(int64_t number, char text[SB_COUNT_TEXT]);
 /* One line of a mechanism's catalogue entry, or "". */
 const char *sb_mechanism_says(const char *id);
 
+/* Error maps and histograms of the files in r->failures. */
+sb_status sb_plot_failures(sb_run_report *report, const char *folder);
+
 void sb_report_html(const sb_run_report *report, FILE *to);
 void sb_report_html_cells(const sb_run_report *report, FILE *to);
 void sb_report_html_benches(const sb_run_report *report, FILE *to);
+void sb_report_html_plots(const sb_run_report *report, FILE *to);
 void sb_report_junit(const sb_run_report *report, FILE *to);
 void sb_report_markdown(const sb_run_report *report, FILE *to);
 void sb_report_csv(const sb_run_report *report, FILE *to);

@@ -40,6 +40,10 @@ void sb_report_free(sb_run_report *report); /* NULL is allowed */
 /* Writes it beside `path` and renames; "-" is standard output. */
 sb_status sb_report_write(const sb_run_report *report, sb_report_format format, const char *path);
 
+/* Draws the plots through gnuplot into a folder: NAME.gp, and NAME.light and NAME.dark as .svg and .png. A page that is
+ * written afterwards holds them. SB_FILE: the folder, or gnuplot is not installed. */
+sb_status sb_report_plots(sb_run_report *report, const char *folder);
+
 /* How many matrix cells are in a state. */
 int sb_report_cells(const sb_run_report *report, sb_cell_state state);
 
