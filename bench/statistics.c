@@ -69,7 +69,7 @@ static int by_value(const void *a, const void *b) { return ascending(a, b); /* v
 
 double sb_mann_whitney_greater(const double *a, int n, const double *b, int m) {
   if (n < 1 || m < 1) return 1;
-  ranked *all = malloc(sizeof *all * (size_t)n + (size_t)m);
+  ranked *all = malloc(sizeof *all * ((size_t)n + (size_t)m));
   if (!all) return -1;
   for (int i = 0; i < n; i++) all[i] = (ranked){a[i], false};
   for (int i = 0; i < m; i++) all[n + i] = (ranked){b[i], true};

@@ -1,5 +1,5 @@
 """A worker that computes rightly, and on seed 2 does what its argument names. For tests/test_worker.c."""
-import os, signal, sys, time
+import io, os, signal, sys, time
 
 example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../docs/examples/worker/worker_numpy.py")
 exec(open(example).read().split("np.seterr")[0])
@@ -45,7 +45,10 @@ while True:
         ok["codes"] = {"dtype": "I8", "shape": [4, 64], "data_offsets": [0, 10 ** 9]}
         data = blob(ok, b"x")
         raw(struct.pack("<Q", len(data)) + data)
-    if fault == "more": write(out, answer, outputs); raw(b"and more"); time.sleep(0.2)
+    if fault == "more":
+        whole = io.BytesIO()
+        write(whole, answer, outputs)
+        raw(whole.getvalue() + b"and more")
     if fault == "no-status": write(out, {}, outputs)
     if fault == "refuses": write(out, {"status": "unsupported", "message": "not today"}, {})
     if fault == "fails": write(out, {"status": "error", "message": "it is broken"}, {})

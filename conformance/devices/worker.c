@@ -123,6 +123,12 @@ static sb_status ask(worker *w, const sb_safetensors_writer *request, size_t lim
   return sb_fail(SB_DEVICE, "the worker died: %s", how);
 }
 
+/* What it wrote behind its last response must not become the next one. */
+static void drop_chatty(worker *w) {
+  struct pollfd more = {.fd = w->from, .events = POLLIN};
+  if (w->pid && poll(&more, 1, 0) > 0 && (more.revents & POLLIN)) stop(w, NULL, 0);
+}
+
 static sb_status put_op(sb_safetensors_writer **request, const char *op) {
   sb_status status = sb_safetensors_writer_new(request);
   return status ? status : sb_safetensors_put_metadata(*request, "op", op);
@@ -288,6 +294,7 @@ static sb_status run(sb_device *device, const sb_spec *spec, const sb_tensor in[
   size_t limit = HELLO_LIMIT; /* the tensors in the widest formats, and the header */
   for (int slot = 0; slot < SB_SLOTS; slot++)
     if (out[slot].data) limit += 8 * (size_t)sb_tensor_count(&out[slot]);
+  drop_chatty(w);
   sb_status status = w->pid ? SB_OK : hello(w);
   if (!status) status = put_op(&request, "run");
   if (!status) status = put_request(device, spec, in, request);
