@@ -2,6 +2,7 @@
 #include "samebits/explain.h"
 #include "cli/command.h"
 #include "samebits/apply.h"
+#include "samebits/check.h"
 #include "samebits/device.h"
 
 #include <inttypes.h>
@@ -13,7 +14,8 @@
 typedef struct options {
   int count;
   char **words;
-  const char *device;
+  const char *device, *input;
+  sb_device_options how;
   bool json;
 } options;
 
@@ -25,6 +27,15 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     return 0;
   case 'd':
     o->device = word;
+    return 0;
+  case 'i':
+    o->input = word;
+    return 0;
+  case 'k':
+    o->how.kernels = word;
+    return 0;
+  case 'l':
+    o->how.lift_gates = true;
     return 0;
   case 'c': {
     sb_status status = sb_contracts_add(word);
@@ -130,22 +141,20 @@ static void print_human(const char *label, const sb_explanation *e) {
 }
 
 /* Fills x, computes what the step takes by ref/, and the step itself on the device. */
-static sb_status run_case(const sb_case *c, const char *device_name, sb_spec *spec, sb_tensor in[SB_SLOTS],
+static sb_status run_case(const options *o, const sb_case *c, sb_spec *spec, sb_tensor in[SB_SLOTS],
                           sb_tensor out[SB_SLOTS]) {
-  sb_device_options device_options = {0};
   sb_device_reply reply = {0};
   sb_device *device = NULL;
+  sb_safetensors *file = NULL;
   sb_tensor all[SB_SLOTS] = {{0}}, takes[SB_SLOTS];
-  sb_status status = c->fill ? SB_OK : sb_fail(SB_USAGE, "explain takes a file, not a case of the fill `file`");
-  if (!status) status = sb_device_open(*c->device ? c->device : device_name, &device_options, &device);
-  if (!status) {
-    *spec = c->spec;
-    if (spec->step == SB_BOTH) status = sb_spec_step(&c->spec, SB_CONVERT, false, spec);
-  }
+  sb_case adapted = *c;
+  sb_status status = o->input ? sb_safetensors_open(o->input, &file) : SB_OK;
+  if (!status) status = sb_device_open(*c->device ? c->device : o->device, &o->how, &device);
+  if (!status) status = sb_device_adapt(device, &adapted.spec);
+  *spec = adapted.spec;
+  if (!status && spec->step == SB_BOTH) status = sb_spec_step(&adapted.spec, SB_CONVERT, false, spec);
   if (!status) status = sb_spec_tensors(spec, c->rows, c->cols, takes, NULL);
-  all[SB_X] = sb_tensor_2d(spec->dtype, c->rows, c->cols);
-  if (!status) status = sb_tensor_alloc(&all[SB_X]);
-  if (!status) status = c->fill->make(&c->spec, c->seed, &all[SB_X]);
+  if (!status) status = sb_case_input(&adapted, file, &all[SB_X]);
   static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
   for (int i = 0; !status && i < 2 && spec->step > before[i] && spec->step >= SB_CHOOSE_QPARAMS; i++) {
     sb_spec step;
@@ -161,6 +170,7 @@ static sb_status run_case(const sb_case *c, const char *device_name, sb_spec *sp
   if (!status && reply.outcome != SB_PASS)
     status = sb_fail(SB_DEVICE, "the device gave no bits: %s %s", sb_case_status_names[reply.outcome], reply.reason);
   sb_device_close(device);
+  sb_safetensors_close(file);
   return status;
 }
 
@@ -172,7 +182,7 @@ static sb_status explain_case(const options *o, sb_explanation **e) {
   sb_tensor in[SB_SLOTS] = {{0}}, out[SB_SLOTS] = {{0}};
   sb_explain_options how = {0};
   sb_status status = sb_case_parse(o->words[0], &c);
-  if (!status) status = run_case(&c, o->device ? o->device : "ref", &spec, in, out);
+  if (!status) status = run_case(o, &c, &spec, in, out);
   if (!status) {
     left = spec;
     if (c.spec.step == SB_BOTH) status = sb_spec_step(&c.spec, SB_PREPARE, false, &left);
@@ -192,16 +202,23 @@ static bool is_case(const char *word) { return strchr(word, '@') && strchr(word,
 static int run(int argc, char **argv) {
   static const struct argp_option table[] = {
       {"json", 'j', NULL, 0, "one JSON object a case", 0},
+      {"device", 'd', "D", 0, "of a case that names none (default: ref)", 0},
+      {"input", 'i', "FILE", 0, "the tensors of cases with the fill `file`", 0},
+      {"kernels", 'k', "MANIFEST", 0, "other people's kernels, as in check", 0},
+      {"lift-gates", 'l', NULL, 0, "run what upstream's architecture gates refuse", 0},
       {"contracts", 'c', "DIR", 0, "contracts of your own: DIR/<recipe>/<side>-<step>@<flavor>.contract", 0},
       {0}};
-  static const struct argp argp = {table,
-                                   parse,
-                                   "CASE | FILE | LEFT RIGHT",
-                                   "Names the mechanism by which captured tensors differ from their contract.",
-                                   NULL,
-                                   NULL,
-                                   NULL};
-  options o = {0};
+  static const struct argp argp = {
+      table,
+      parse,
+      "CASE | FILE | LEFT RIGHT",
+      "Names the mechanism by which tensors differ from their contract: those of a case on "
+      "its device, of a file in the golden format (a saved failure is one), or, of two such "
+      "files, the right one's from the left one's.",
+      NULL,
+      NULL,
+      NULL};
+  options o = {.device = "ref"};
   int exit_code = sb_parse_options(&argp, argc, argv, &o);
   if (exit_code) return exit_code;
   if (o.count < 1 || o.count > 2) {

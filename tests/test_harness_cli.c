@@ -159,6 +159,7 @@ START_TEST(repro_lines_name_the_kernels) {
   const char *at = strstr(a->text, "\n  samebits check ") + strlen("\n  samebits ");
   snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
   expect_answer(run("%s", line), 1, "FAIL int8-dynamic-act-int4-weight", line);
+  expect_answer(run("explain %s", line + strlen("check ")), 1, "add-before-round", "the same kernels explained");
 }
 END_TEST
 

@@ -57,10 +57,22 @@ static int by_name(const void *a, const void *b) {
   return strcmp(((const sb_capture_case *)a)->name, ((const sb_capture_case *)b)->name);
 }
 
+/* A tensor whose name is misspelt would be left out, and what is left out would seem to be the same. */
+static sb_status check_names(const sb_safetensors *f) {
+  for (int i = 0; i < sb_safetensors_count(f); i++) {
+    const char *name = sb_safetensors_name(f, i), *dot = strrchr(name, '.');
+    int s = 0;
+    while (dot && s < SB_SLOTS && strcmp(dot + 1, sb_slot_names[s]) != 0) s++;
+    if (!dot || s == SB_SLOTS) return sb_fail(SB_FILE, "tensor '%.200s' is no CASE.TENSOR of the golden format", name);
+  }
+  return SB_OK;
+}
+
 sb_status sb_capture_read(const sb_safetensors *f, sb_capture *cap) {
   sb_contract *k = NULL;
   *cap = (sb_capture){0};
-  sb_status status = sb_contract_case_read(get, f, &cap->at);
+  sb_status status = check_names(f);
+  if (status == SB_OK) status = sb_contract_case_read(get, f, &cap->at);
   if (status == SB_OK) status = sb_contract_load(&cap->at, &k);
   if (status == SB_USAGE) status = SB_FILE;
   const char *anchor = strcmp(cap->at.step, "dequantize") == 0 ? ".codes" : ".x";
