@@ -15,7 +15,7 @@ static const struct argp_option options[] = {
     {"device", DEVICE, "D", 0, "ref", 2},
     {"threads", THREADS, "N", 0, "threads (default: 1; 0: one a core)", 2},
     {"isa", ISA, "I", 0, "best, portable, avx2, avx512 (default: best)", 2},
-    {"repetitions", REPETITIONS, "N", 0, "of which the median counts (default: 5)", 2},
+    {"repetitions", REPETITIONS, "N", 0, "of which the median counts (default: 9, the least that `compare` judges)", 2},
     {"min-time", MIN_TIME, "SECONDS", 0, "of each repetition (default: 0.2)", 2},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"json", JSON, NULL, 0, "Google Benchmark's JSON on standard output", 3},
@@ -172,7 +172,7 @@ static sb_status time_all(request *r, const sb_device *device, int *exit_code) {
 }
 
 static int run(int argc, char **argv) {
-  request r = {.how = {.threads = 1, .isa = SB_ISA_BEST, .repetitions = 5, .min_seconds = 0.2}};
+  request r = {.how = {.threads = 1, .isa = SB_ISA_BEST, .repetitions = 9, .min_seconds = 0.2}};
   static const struct argp_child children[] = {{&sb_select_argp, 0, NULL, 1}, {0}};
   static const struct argp argp = {
       options,

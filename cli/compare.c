@@ -147,7 +147,7 @@ static void print_speeds(const sb_runs *runs, const request *r) {
     printf("%s%s %s\n ", pair->baseline ? "yardstick " : "", sb_speed_verdict_names[pair->speed], one->text);
     if (pair->old_median > 0)
       printf(" %s -> %s (%+.1f %%", time_text(pair->old_median, pair->normalised, a),
-             time_text(pair->new_median, pair->normalised, b), (pair->ratio - 1) * 100);
+             time_text(pair->new_median, pair->normalised, b), (pair->new_median / pair->old_median - 1) * 100);
     if (pair->ratio > 0 && pair->predicted) printf(", predicted");
     if (pair->resolution > 0) printf(" +- %.1f", pair->resolution * 100);
     if (pair->old_median > 0) printf("%s)", pair->ratio > 0 ? "" : ", not tested");
