@@ -10,12 +10,13 @@ static u32 max_f16(u32 x, u32 y) { return half_f16(max32(f32_bits(from_f16(x)), 
 static u32 min_bf16(u32 x, u32 y) { return half_bf16(min32(f32_bits(from_bf16(x)), f32_bits(from_bf16(y)))); }
 static u32 max_bf16(u32 x, u32 y) { return half_bf16(max32(f32_bits(from_bf16(x)), f32_bits(from_bf16(y)))); }
 
+/* PTX ISA, atom and red: .add.f32 without .noftz flushes subnormal operands and results to a zero of their sign in
+   global memory, and keeps them in shared memory. */
 static bool add_value(Type t, u64 x, u64 y, bool flush, u64 *r) {
   switch (t) {
-  /* f32 atomics on global memory flush subnormals on no architecture covered here; in shared memory they keep them too.
-   */
   case T_f32:
-    *r = canon32(as_f32((u32)x) + as_f32((u32)y));
+    *r = flush ? flush32(canon32(as_f32(flush32((u32)x)) + as_f32(flush32((u32)y))))
+               : canon32(as_f32((u32)x) + as_f32((u32)y));
     break;
   case T_f64:
     *r = canon64(as_f64(x) + as_f64(y));
@@ -36,7 +37,6 @@ static bool add_value(Type t, u64 x, u64 y, bool flush, u64 *r) {
     *r = x + y;
     break;
   }
-  (void)flush;
   return true;
 }
 static u64 order_value(Type t, u64 x, u64 y, bool max) {
@@ -57,11 +57,11 @@ static u64 order_value(Type t, u64 x, u64 y, bool max) {
     return (x < y) != max ? x : y;
   }
 }
-static u64 updated(const AtomicRegs *a, u64 old, u64 v, u64 compare) {
+static u64 updated(const AtomicRegs *a, bool flush, u64 old, u64 v, u64 compare) {
   u64 r = old;
   switch (a->op) {
   case ATOM_ADD:
-    (void)add_value(a->mem.type, old, v, false, &r);
+    (void)add_value(a->mem.type, old, v, flush, &r);
     return r;
   case ATOM_MIN:
     return order_value(a->mem.type, old, v, false);
@@ -85,24 +85,24 @@ static u64 updated(const AtomicRegs *a, u64 old, u64 v, u64 compare) {
 }
 
 /* Blocks run on several host threads: global memory is exchanged by compare-and-swap. */
-static u64 exchange(const AtomicRegs *a, u8 *p, u64 v, u64 compare) {
+static u64 exchange(const AtomicRegs *a, bool flush, u8 *p, u64 v, u64 compare) {
   if (a->mem.size == 4) {
     u32 *x = (u32 *)(void *)p, old = __atomic_load_n(x, __ATOMIC_SEQ_CST);
-    while (!__atomic_compare_exchange_n(x, &old, (u32)updated(a, old, v, compare), false, __ATOMIC_SEQ_CST,
+    while (!__atomic_compare_exchange_n(x, &old, (u32)updated(a, flush, old, v, compare), false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST)) {
     }
     return old;
   }
   if (a->mem.size == 2) {
     u16 *x = (u16 *)(void *)p, old = __atomic_load_n(x, __ATOMIC_SEQ_CST);
-    while (!__atomic_compare_exchange_n(x, &old, (u16)updated(a, old, v, compare), false, __ATOMIC_SEQ_CST,
+    while (!__atomic_compare_exchange_n(x, &old, (u16)updated(a, flush, old, v, compare), false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST)) {
     }
     return old;
   }
   u64 *x = (u64 *)(void *)p, old = __atomic_load_n(x, __ATOMIC_SEQ_CST);
-  while (
-      !__atomic_compare_exchange_n(x, &old, updated(a, old, v, compare), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+  while (!__atomic_compare_exchange_n(x, &old, updated(a, flush, old, v, compare), false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST)) {
   }
   return old;
 }
@@ -132,11 +132,14 @@ const Insn *op_atomic(Warp *w, const Insn *i) {
   }
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 lane = (u32)__builtin_ctz(k);
-    u8 *p = lane_memory(w, i, lane, m->space, lane_address(w, m, lane), bytes, true, true, NULL);
+    const u64 at = lane_address(w, m, lane);
+    u8 *p = lane_memory(w, i, lane, m->space, at, bytes, true, true, NULL);
+    const bool shared = m->space == SPACE_SHARED || (m->space == SPACE_GENERIC && at - SHARED_WINDOW < WINDOW_SIZE);
     if (!p) return i;
     u64 compare = a->op == ATOM_CAS ? register_value(w, m->wide[0], a->compare, lane) & width : 0;
     for (u32 e = 0; e < m->count; e++) {
-      u64 old = exchange(a, p + e * m->size, register_value(w, m->wide[e], a->source[e], lane) & width, compare);
+      u64 old = exchange(a, !shared && !i->aux, p + e * m->size,
+                         register_value(w, m->wide[e], a->source[e], lane) & width, compare);
       if (m->reg[e] == ~0u) continue;
       if (m->wide[e])
         REG(u64, m->reg[e])[lane] = old;

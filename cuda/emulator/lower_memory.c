@@ -236,7 +236,7 @@ void lower_atomic(Parser *p, Statement *s, bool returns) {
   regs->mem = *m;
   regs->op = (AtomicOp)op;
   Insn *i = emit(p, s, op_atomic);
-  i->x.extra = regs;
+  i->x.extra = regs, i->aux = has_part(s, "noftz");
   set_operands(p, i, 0, EXTRA_ATOMIC);
   if (returns && vector == 1 && m->reg[0] != ~0u) finish_dest(p, s, &s->operand[0], m->type, m->reg[0]);
 }

@@ -163,3 +163,71 @@ K wrong_width(float *o, const float *x, int n) {
   int i = ID;
   if (i < n) ((double *)o)[i] = x[i]; // FAULT out-of-bounds
 }
+// ---- further styles ----
+struct Job { float *o; const float *x; int n; };
+template <int V> __device__ __noinline__ void move_rows(const Job &j) {
+  for (int i = threadIdx.x * V; i < j.n + V; i += blockDim.x * V)
+    for (int k = 0; k < V; k++) j.o[i + k] = j.x[i + k]; // FAULT out-of-bounds
+}
+K job_by_template(float *o, const float *x, int n) { Job j = {o, x, n}; move_rows<2>(j); }
+K index_overflow(float *o, const float *x, int n) {
+  int i = threadIdx.x * 16777216 * 8 + threadIdx.x;
+  o[i] = 1.0f; // FAULT out-of-bounds
+}
+K vector_tail(float *o, const float *x, int n) {
+  ((float2 *)o)[threadIdx.x] = make_float2(x[0], x[1]);
+  if (threadIdx.x == 3) ((float4 *)o)[(n * 3 - 2) / 4 + 1] = make_float4(x[0], x[1], x[2], x[3]); // FAULT out-of-bounds
+}
+K packed_halves(float *o, const float *x, int n) {
+  unsigned v = *(const unsigned *)((const char *)x + 2 * threadIdx.x + 2); // FAULT misaligned
+  o[threadIdx.x] = __uint_as_float(v);
+}
+K async_not_waited(float *o, const float *x, int n) {
+  __shared__ float s[256];
+  unsigned to = (unsigned)__cvta_generic_to_shared(&s[threadIdx.x]);
+#if __CUDA_ARCH__ >= 800
+  if (threadIdx.x < 200) asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(x + threadIdx.x));
+#else
+  if (to != 1 && threadIdx.x < 200) s[threadIdx.x] = x[threadIdx.x];
+#endif
+  o[threadIdx.x] = s[(threadIdx.x + 64) & 127]; // FAULT shared-race|uninitialized-read
+}
+K mixed_widths(float *o, const float *x, int n) {
+  __shared__ uint32_t s[64];
+  ((uint8_t *)s)[threadIdx.x] = (uint8_t)threadIdx.x;
+  __syncwarp();
+  o[threadIdx.x] = (float)s[(threadIdx.x / 4 + 9) & 63]; // FAULT shared-race|uninitialized-read
+}
+K volatile_tail(float *o, const float *x, int n) {
+  __shared__ float s[256];
+  volatile float *v = s;
+  s[threadIdx.x] = x[threadIdx.x & 127];
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    float t = __fadd_rn(v[threadIdx.x], v[threadIdx.x + 16]);
+    v[threadIdx.x] = t; // FAULT shared-race
+    o[threadIdx.x] = v[0];
+  }
+}
+K named_barrier_short(float *o, const float *x, int n) {
+  if (threadIdx.x < 96) asm volatile("bar.sync 1, 128;" ::: "memory"); // FAULT barrier-divergence
+  o[threadIdx.x] = x[threadIdx.x & 127];
+}
+K local_unset(float *o, const float *x, int n) {
+  float v[16];
+  for (int k = 0; k < 8; k++) v[(k * 3 + n) & 15] = x[k];
+  float r = v[(n + 1) & 15]; // FAULT uninitialized-read
+  o[threadIdx.x] = r;
+}
+K block_counts_wrong(float *o, const float *x, int n) {
+  unsigned *c = (unsigned *)o;
+  if (threadIdx.x == 0) c[n + blockIdx.x] = blockIdx.x;
+  if (blockIdx.x == 3 && threadIdx.x == 1) {
+    unsigned v = c[n + 1]; // FAULT uninitialized-read|global-race
+    c[0] = v;
+  }
+}
+K member_not_named(float *o, const float *x, int n) {
+  unsigned m = threadIdx.x & 1 ? 0x55555555u : 0xaaaaaaaau;
+  o[threadIdx.x] = __shfl_sync(m, x[threadIdx.x & 127], 2); // FAULT missing-lane
+}

@@ -1,7 +1,7 @@
 #include "harness.h"
 
 enum { MAX_BUFFERS = 64 };
-const int test_archs[4] = {75, 80, 90, 100};
+const int test_archs[TEST_ARCHS] = {75, 80, 90, 100, 120};
 static sb_driver *driver;
 static sb_module *module;
 static Buf buffers[MAX_BUFFERS];
@@ -74,12 +74,11 @@ void free_buffers(void) {
   }
   buffer_count = 0;
 }
-sb_status try_launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, unsigned by, unsigned shared,
-                     void **params) {
+static sb_status launch(const char *kernel, const sb_grid *grid, void **params) {
   sb_function f;
   sb_status status = sb_driver_function(module, kernel, &f);
   if (status) return status;
-  status = sb_driver_launch(driver, f, &(sb_grid){{gx, gy, 1}, {bx, by, 1}, shared}, params, NULL);
+  status = sb_driver_launch(driver, f, grid, params, NULL);
   if (status) {
     char message[1024];
     (void)snprintf(message, sizeof message, "%s", sb_message());
@@ -88,19 +87,26 @@ sb_status try_launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, 
   }
   return status;
 }
+sb_status try_launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, unsigned by, unsigned shared,
+                     void **params) {
+  return launch(kernel, &(sb_grid){{gx, gy, 1}, {bx, by, 1}, shared}, params);
+}
+sb_status try_launch_3d(const char *kernel, const unsigned grid[3], const unsigned block[3], void **params) {
+  return launch(kernel, &(sb_grid){{grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, 0}, params);
+}
 const char *last_fault(void) { return sb_driver_fault(driver); }
 
-static void *fetch(Buf b) {
+void *fetch_buffer(Buf b) {
   ck_assert_msg(sb_driver_download(driver, b.host, b.device, b.bytes) == SB_OK, "%s", sb_message());
   return b.host;
 }
 void expect_bytes(const char *what, Buf b, const void *expected) {
-  const unsigned char *got = fetch(b), *e = expected;
+  const unsigned char *got = fetch_buffer(b), *e = expected;
   for (size_t k = 0; k < b.bytes; k++)
     ck_assert_msg(got[k] == e[k], "%s: byte %zu is %02x, expected %02x", what, k, got[k], e[k]);
 }
 void expect_f32(const char *what, Buf b, const float *expected) {
-  const float *got = fetch(b);
+  const float *got = fetch_buffer(b);
   for (size_t k = 0; k < b.bytes / 4; k++) {
     uint32_t g, e;
     memcpy(&g, &got[k], 4), memcpy(&e, &expected[k], 4);
@@ -109,7 +115,7 @@ void expect_f32(const char *what, Buf b, const float *expected) {
   }
 }
 void expect_f64(const char *what, Buf b, const double *expected) {
-  const double *got = fetch(b);
+  const double *got = fetch_buffer(b);
   for (size_t k = 0; k < b.bytes / 8; k++) {
     uint64_t g, e;
     memcpy(&g, &got[k], 8), memcpy(&e, &expected[k], 8);
@@ -118,9 +124,22 @@ void expect_f64(const char *what, Buf b, const double *expected) {
   }
 }
 void expect_16(const char *what, Buf b, const uint16_t *expected, uint16_t exponent) {
-  const uint16_t *got = fetch(b);
+  const uint16_t *got = fetch_buffer(b);
   for (size_t k = 0; k < b.bytes / 2; k++) {
     bool nan = (got[k] & 0x7fff) > exponent && (expected[k] & 0x7fff) > exponent;
     ck_assert_msg(got[k] == expected[k] || nan, "%s[%zu]: %04x, expected %04x", what, k, got[k], expected[k]);
   }
+}
+
+int run_suite(const char *name, const TTest *each_arch) {
+  Suite *suite = suite_create(name);
+  TCase *tcase = tcase_create(name);
+  tcase_set_timeout(tcase, 120);
+  tcase_add_loop_test(tcase, each_arch, 0, TEST_ARCHS);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
 }

@@ -18,7 +18,9 @@ typedef struct {
   uint64_t device;
 } Buf;
 
-extern const int test_archs[4];
+enum { TEST_ARCHS = 5 };
+extern const int test_archs[TEST_ARCHS];
+int run_suite(const char *name, const TTest *each_arch); /* the test once for each architecture, as a program's main */
 void open_arch(int arch, const char *suite); /* loads tests/emulator/<suite>.cu as compiled for that architecture */
 void close_arch(void);
 Buf in(const void *data, size_t bytes);
@@ -27,7 +29,9 @@ void free_buffers(void);
 /* Launches; the result is the driver's, for kernels that must fault. */
 sb_status try_launch(const char *kernel, unsigned gx, unsigned gy, unsigned bx, unsigned by, unsigned shared,
                      void **params);
+sb_status try_launch_3d(const char *kernel, const unsigned grid[3], const unsigned block[3], void **params);
 const char *last_fault(void);
+void *fetch_buffer(Buf b); /* downloads; b.host */
 /* Downloads and compares: bits, or for `is_float` bits with NaN as one class. */
 void expect_bytes(const char *what, Buf b, const void *expected);
 void expect_f32(const char *what, Buf b, const float *expected);

@@ -224,15 +224,4 @@ START_TEST(part_b) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("emulator kernels, part b");
-  TCase *tcase = tcase_create("kernels");
-  tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, part_b, 0, 4);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+int main(void) { return run_suite("emulator kernels, part b", part_b); }
