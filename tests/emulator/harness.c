@@ -47,7 +47,7 @@ void open_arch(int arch, const char *suite) {
   (void)fclose(f);
   ck_assert_msg(sb_driver_open(name, &driver) == SB_OK, "%s", sb_message());
   ((void (*)(int))sb_driver_symbol(driver, "samebitsEmuSetQuiet"))(1);
-  ((void (*)(unsigned long long))sb_driver_symbol(driver, "samebitsEmuSetBudget"))(10u << 20);
+  ((void (*)(unsigned long long))sb_driver_symbol(driver, "samebitsEmuSetBudget"))(1u << 20);
   ck_assert_msg(sb_driver_load(driver, text, n, &module) == SB_OK, "%s", sb_message());
 }
 void close_arch(void) {
