@@ -1,5 +1,6 @@
 /* samebits bench: throughput of the reference, verified bit by bit in the same run. */
 #include "samebits/bench.h"
+#include "cli/bench_emulated.h"
 #include "cli/select.h"
 #include "samebits/run.h"
 
@@ -12,7 +13,7 @@ enum { DEVICE = 0x2000, THREADS, ISA, REPETITIONS, MIN_TIME, JSON, OUTPUT };
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "How:", 2},
-    {"device", DEVICE, "D", 0, "ref", 2},
+    {"device", DEVICE, "D", 0, "ref (default), or emu:sm_XX,...: exact counts and a predicted roofline", 2},
     {"threads", THREADS, "N", 0, "threads (default: 1; 0: one a core)", 2},
     {"isa", ISA, "I", 0, "best, portable, avx2, avx512 (default: best)", 2},
     {"repetitions", REPETITIONS, "N", 0, "of which the median counts (default: 9, the least that `compare` judges)", 2},
@@ -187,11 +188,17 @@ static int run(int argc, char **argv) {
       NULL};
   int exit_code = sb_parse_options(&argp, argc, argv, &r);
   if (exit_code) return exit_code;
+  const bool emulated = r.device && strncmp(r.device, "emu:", 4) == 0;
+  if (emulated && !r.selection.flavors && !r.selection.pattern_count) r.selection.flavors = "aligned";
   set_defaults(&r.selection);
+  if (emulated && r.how.json)
+    return sb_report(argv[0], sb_fail(SB_USAGE, "--json is Google Benchmark's; the emulator's counts go to --output"));
+  if (emulated) return sb_bench_emulated(argv[0], r.device, &r.selection, r.output);
   sb_device_options how = {0};
   sb_device *device = NULL;
   sb_status status = SB_OK;
-  if (r.device && strcmp(r.device, "ref") != 0) status = sb_fail(SB_DEVICE, "--device %s: there is ref", r.device);
+  if (r.device && strcmp(r.device, "ref") != 0)
+    status = sb_fail(SB_DEVICE, "--device %s: there are ref and emu:sm_XX", r.device);
   if (!status) status = sb_device_open("ref", &how, &device);
   if (!status) status = time_all(&r, device, &exit_code);
   sb_device_close(device);

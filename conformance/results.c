@@ -147,6 +147,22 @@ sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *resul
                                       "copy_fraction", result->copy_fraction, "digests", digests));
 }
 
+sb_status sb_run_write_prediction(sb_run_writer *writer, const sb_case *c, const sb_prediction *p) {
+  char text[SB_CASE_TEXT];
+  json_t *digests = json_object(), *counters = json_object();
+  for (int slot = 0; slot < SB_SLOTS; slot++)
+    if (*p->digests[slot]) json_object_set_new(digests, sb_slot_names[slot], json_string(p->digests[slot]));
+  for (int i = 0; i < SB_COUNTERS; i++)
+    json_object_set_new(counters, p->counter_names[i], json_integer((json_int_t)p->counters[i]));
+  return write_line(writer,
+                    json_pack("{s:s,s:s,s:b,s:f,s:[],s:f,s:f,s:f,s:s,s:s,s:o,s:o}", "type", "bench", "case",
+                              sb_case_print(c, text), "predicted", true, "seconds", p->seconds, "samples",
+                              "items_per_second", (double)c->rows * (double)c->cols / p->seconds, "bytes_per_second",
+                              (double)p->bytes / p->seconds, "roofline_bytes_per_second", p->product->bytes_per_second,
+                              "product", p->product->name, "bound", p->memory_bound ? "memory" : "instructions",
+                              "counters", counters, "digests", digests));
+}
+
 static json_t *summary(const int64_t statuses[SB_CASE_STATUSES], int exit_code, const char *const *problems,
                        int problem_count) {
   json_t *counts = json_object(), *list = json_array();

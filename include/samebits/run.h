@@ -4,6 +4,7 @@
 
 #include "samebits/bench.h"
 #include "samebits/check.h"
+#include "samebits/predict.h"
 #include "samebits/select.h"
 #include <stdio.h>
 
@@ -34,6 +35,10 @@ sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_ca
 /* {"type":"bench","case","seconds","samples","items_per_second","bytes_per_second","copy_fraction","digests"}: seconds
  * of one call, the median and each repetition. The copy baseline has "copy/BYTES" for its case. */
 sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *result);
+
+/* A line of type bench with "predicted": true, no samples, the "product" whose published figures it supposes, what
+ * bounds it, and exact "counters". */
+sb_status sb_run_write_prediction(sb_run_writer *writer, const sb_case *c, const sb_prediction *prediction);
 
 /* {"type":"summary","cases","statuses","exit"}; `problems`: what made the run fail beside its cases (rows and cells),
  * may be NULL. */
