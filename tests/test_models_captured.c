@@ -102,6 +102,53 @@ START_TEST(no_checkpoint) {
 }
 END_TEST
 
+static const struct {
+  const char *a, *b;
+  int exit_code;
+  const char *parts[3];
+} comparisons[] = {
+    {INT8 "/master", INT8 "/qat", 0, {"weights: 0 of 819584", "\nexact"}},
+    {INT8 "/master", INT8 "/qat-f32", 0, {"weights: 0 of 819584", "\nexact"}},
+    {INT8 "/qat", INT8 "/qat-bin", 0, {"\nexact"}},
+    {INT4 "/master",
+     INT4 "/qat",
+     1,
+     {"weights: 268573 of 819584 elements differ in 29 of 29", "scale-stored-narrow\n"}},
+    {FLOAT8 "/master", FLOAT8 "/qat", 1, {"elements differ in 1 of 29", "left in float"}},
+    {"torchao-0.11/aqt.bin", INT8 "/qat", 1, {"; 145 of 25612 scales, 1459 codes", "eps-value"}},
+    {MIXED "/master",
+     MIXED "/qat",
+     1,
+     {"weights: 158153 of 819584", "fp8-first-weight+recip-mul-vs-div+per-op-vs-upcast"}},
+};
+
+/* Masters against artifacts, and two versions' artifacts: exact, or as many differences as upstream's own tensors have.
+ */
+START_TEST(compared) {
+  const answer *a = run("model compare '%s/%s' '%s/%s'", models, comparisons[_i].a, models, comparisons[_i].b);
+  for (int i = 0; i < 3 && comparisons[_i].parts[i]; i++)
+    expect_answer(a, comparisons[_i].exit_code, comparisons[_i].parts[i], comparisons[_i].a);
+}
+END_TEST
+
+/* Of the captured float8 runs, the first difference is a sum: its operands are equal. */
+START_TEST(captured_runs) {
+  const char *f = FLOAT8;
+  const answer *a =
+      run("model compare --json %s/%s/master %s/%s/qat --activations %s/%s/activations-prepare.safetensors "
+          "%s/%s/activations-convert.safetensors --logits %s/%s/logits.safetensors#prepare.bf16 "
+          "%s/%s/logits.safetensors#convert.bf16",
+          models, f, models, f, models, f, models, f, models, f, models, f);
+  expect_answer(a, 1,
+                "\"first_difference\":{\"tensor\":\"model.layers.0.self_attn.q_proj.output\",\"different\":5071,"
+                "\"elements\":16384,\"operands_equal\":true}",
+                "float8");
+  expect_answer(a, 1, "\"modules\":29,\"different\":29", "float8");
+  expect_answer(a, 1, "\"max_abs\":0.875,\"mean_abs\":0.13197", "float8");
+  expect_answer(a, 1, "\"predictions\":128,\"predictions_differ\":2", "float8");
+}
+END_TEST
+
 int main(void) {
   enum { SKIPPED = 77 };
   models = getenv("SAMEBITS_MODELS");
@@ -115,6 +162,8 @@ int main(void) {
   tcase_set_timeout(tests, 300);
   tcase_add_loop_test(tests, every_checkpoint, 0, sizeof rows / sizeof *rows);
   tcase_add_loop_test(tests, no_checkpoint, 0, sizeof no_models / sizeof *no_models);
+  tcase_add_loop_test(tests, compared, 0, sizeof comparisons / sizeof *comparisons);
+  tcase_add_test(tests, captured_runs);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #ifndef SAMEBITS_CLI_MODEL_H
 #define SAMEBITS_CLI_MODEL_H
 
+int sb_cli_model_compare(int argc, char **argv);
 int sb_cli_model_inspect(int argc, char **argv);
 
 #endif

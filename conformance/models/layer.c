@@ -146,6 +146,13 @@ sb_status sb_layer_read(const sb_model *m, const sb_model_tensor *t, sb_model_la
   return SB_OK;
 }
 
+sb_status sb_layer_row(const sb_model_layer *l, const sb_stored **row) {
+  *row = NULL;
+  if (!l->quantized) return SB_OK;
+  return sb_stored_of_tensor(l->name, sb_model_plain(l->weight) ? "8da4w" : l->weight->type, l->weight->attributes,
+                             row);
+}
+
 /* [K/g, N] to [N, K/g]. */
 static sb_status transpose(const sb_tensor *from, bool transposed, sb_tensor *to) {
   *to = *from;

@@ -9,4 +9,7 @@
 sb_status sb_layer_read(const sb_model *model, const sb_model_tensor *tensor, sb_model_layer *layer,
                         const sb_stored **row);
 
+/* The row of a layer that was read; NULL: it is not quantized. */
+sb_status sb_layer_row(const sb_model_layer *layer, const sb_stored **row);
+
 #endif
