@@ -2,6 +2,8 @@
 #include "samebits/safetensors.h"
 #include "tests/command_line.h"
 
+#include <math.h>
+
 /* Every bad input is one clear line on standard error and its exit code. */
 START_TEST(bad_input) {
   static const struct {
@@ -206,6 +208,27 @@ START_TEST(awkward_tensor_names) {
 }
 END_TEST
 
+/* A row of zeros, an infinity and a NaN in the user's own tensors part upstream's two sides by known mechanisms, which
+ * are verified there too. */
+START_TEST(zeros_and_specials_of_the_user) {
+  static const float odd[] = {0.0F, INFINITY, NAN};
+  for (int k = 0; k < 3; k++) {
+    float values[8 * 128];
+    for (int i = 0; i < 8 * 128; i++) values[i] = (float)(i * 37 % 255) / 64.0F - 2.0F;
+    for (int i = 0; i < (k ? 1 : 128); i++) values[3 * 128 + i] = odd[k];
+    sb_safetensors_writer *writer;
+    sb_tensor tensor = sb_tensor_2d(SB_F32, 8, 128);
+    tensor.data = values;
+    sb_ok(sb_safetensors_writer_new(&writer));
+    sb_ok(sb_safetensors_put(writer, "layer", &tensor));
+    sb_ok(sb_safetensors_put(writer, "layer.weight", &tensor));
+    sb_ok(sb_safetensors_write(writer, in_folder("odd.safetensors")));
+    sb_safetensors_writer_free(writer);
+    expect_answer(run("check --input %s/odd.safetensors", folder), 0, "EXPECTED", "odd values");
+  }
+}
+END_TEST
+
 /* A case that takes longer than --timeout is TIMEOUT, which is exit 3; the cases after it run. */
 START_TEST(endless_cases_time_out) {
   const answer *a = run("check 'int4-weight-only/weight/both@aligned/bf16/64x4096:g128/normal:1' --repeat 1000000 "
@@ -284,6 +307,7 @@ int main(void) {
   tcase_add_test(tests, repro_lines);
   tcase_add_test(tests, repro_lines_name_the_kernels);
   tcase_add_test(tests, awkward_tensor_names);
+  tcase_add_test(tests, zeros_and_specials_of_the_user);
   tcase_add_test(tests, endless_cases_time_out);
   tcase_add_test(tests, runs_and_expectations);
   tcase_add_test(tests, required_cells);
