@@ -3,6 +3,7 @@
 #include "conformance/mechanisms/mechanism.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const eps_values[] = {"eps(T)",
                                          "smallest_normal(T)",
@@ -144,6 +145,13 @@ static void rename_all(sb_node *n, const char *from, const char *to) {
   for (int i = 0; i < n->nargs; i++) rename_all(n->arg[i], from, to);
 }
 
+/* $a of a whole line: not what an earlier change of the alternative called $a. */
+static bool bind_whole(sb_meta *meta, const sb_node *whole) {
+  for (int i = 0; i < meta->count; i++)
+    if (strcmp(meta->bound[i].name, "a") == 0) return meta->bound[i].node = whole, true;
+  return sb_meta_bind(meta, "a", whole);
+}
+
 /* The line keeps its value under another name for the other lines; the tensor is something else. */
 static bool store_only(rewriter *r, const sb_change *c, int line) {
   sb_contract *k = r->to;
@@ -161,7 +169,7 @@ static bool store_only(rewriter *r, const sb_change *c, int line) {
   used->name = name;
   sb_meta meta = r->meta;
   const sb_node *replacement = sb_pattern(c->replacement);
-  if (!replacement || !sb_meta_bind(&meta, "a", used)) return false;
+  if (!replacement || !bind_whole(&meta, used)) return false;
   k->lines[line + 1].expr = sb_build(replacement, &meta, used->fmt, r->arena);
   mark(r, line);
   return k->lines[line + 1].expr != NULL;
@@ -191,7 +199,7 @@ static bool change_line(rewriter *r, const sb_change *c, int i) {
   case CHANGE_ROOT: {
     sb_meta meta = r->meta;
     const sb_node *replacement = sb_pattern(c->replacement);
-    if (!replacement || !sb_meta_bind(&meta, "a", l->expr)) return false;
+    if (!replacement || !bind_whole(&meta, l->expr)) return false;
     l->expr = sb_build(replacement, &meta, l->expr->fmt, r->arena);
     mark(r, i);
     return l->expr != NULL;

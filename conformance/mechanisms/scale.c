@@ -76,6 +76,12 @@ static const sb_alternative fp64_computed[] = {
 };
 static const sb_alternative fp64_widened[] = {
     {"codes and output in f64", {CHAIN(LATER, SB_F64)}, 0, 0},
+    {"scale in f64, zero point in i64, codes in i8; codes and output in f64",
+     {CHAIN(LATER, SB_F64), WHOLE("zero_point", "f32(i64.x86($a))"),
+      ALL("codes", "clamp($q, ?lo, ?hi)", "f32(i8.x86(clamp($q, ?lo, ?hi)))"),
+      ALL(OUTPUT, "i32.x86(codes) - i32.x86(zero_point)", "i64.x86(codes) - i64.x86(zero_point)")},
+     0,
+     1},
     {"codes in f64", {CHAIN(CODES, SB_F64)}, 0, 0},
     {"output in f64", {CHAIN(OUTPUT, SB_F64)}, 0, 0},
     {"codes and output in f32, where the contract has f64",
