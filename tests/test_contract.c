@@ -227,6 +227,8 @@ static bool same_by_both(void *context, const sb_candidate *c) {
 /* The fast kernels of the search give the exact kernels' bits, for every rewrite of a contract of each recipe. */
 START_TEST(fast_kernels_equal_exact_ones) {
   static const char *const names[] = {"int8-dynamic-act-int4-weight/activation/prepare@torchao-0.18-cpu",
+                                      "int8-dynamic-act-int4-weight/activation/convert@torchao-0.10-cpu",
+                                      "int8-dynamic-act-int4-weight/activation/convert@torchao-0.11-cpu",
                                       "int4-weight-only/weight/convert@aligned",
                                       "float8-dynamic-act-float8-weight/activation/prepare@torchao-0.18-cpu",
                                       "float8-dynamic-act-int4-weight/weight/convert@aligned"};

@@ -101,10 +101,70 @@ static bool selection(const sb_node *n, size_t count, double *restrict out, cons
   }
 }
 
+/* What the loops below leave out, element by element. */
+static void one_by_one(const sb_node *n, size_t i, double *out, const double *const in[3]) {
+  const double *const at[3] = {in[0] + i, n->nargs > 1 ? in[1] + i : NULL, n->nargs > 2 ? in[2] + i : NULL};
+  sb_kernel_shared(n, 1, out + i, at);
+}
+
+static double low_bits(int64_t v, int format) {
+  return format == SB_I8 ? (double)(int8_t)v : format == SB_I32 ? (double)(int32_t)v : (double)v;
+}
+
+/* To i8 and i32 by x86's rule; from integers by their low bits. */
+static bool to_integer(const sb_node *n, size_t count, double *restrict out, const double *const in[3]) {
+  const double *restrict a = in[0];
+  bool from_float = sb_cf_is_float(n->arg[0]->fmt);
+  if ((n->fmt != SB_I8 && n->fmt != SB_I32) || n->arg[0]->fmt == CF_PYFLOAT) return false;
+  if (n->rule != R_X86 && (from_float || n->rule == R_SAT)) return false;
+  for (size_t i = 0; i < count; i++) {
+    double t = trunc(a[i]);
+    if (from_float) t = t >= -0x1p31 && t < 0x1p31 ? t : -0x1p31;
+    if (fabs(t) < 0x1p62)
+      out[i] = low_bits((int64_t)t, n->fmt);
+    else
+      one_by_one(n, i, out, in);
+  }
+  return true;
+}
+
+static bool integers(const sb_node *n, size_t count, double *out, const double *const in[3]) {
+  const double *a = in[0], *b = in[1];
+  if ((n->op != C_ADD && n->op != C_SUB) || n->at != CF_NONE ||
+      (n->fmt != SB_I8 && n->fmt != SB_I32 && n->fmt != SB_I64))
+    return false;
+  for (size_t i = 0; i < count; i++)
+    if (fabs(a[i]) < 0x1p52 && fabs(b[i]) < 0x1p52)
+      out[i] = low_bits((int64_t)(n->op == C_ADD ? a[i] + b[i] : a[i] - b[i]), n->fmt);
+    else
+      one_by_one(n, i, out, in);
+  return true;
+}
+
+/* f64 to 16 bits in one rounding: to odd in f32 first, which loses nothing that the second rounding needs. */
+static bool from_f64(const sb_node *n, size_t count, double *restrict out, const double *const in[3]) {
+  const double *restrict a = in[0];
+  if (n->rule != R_DEFAULT || n->arg[0]->fmt != SB_F64 || (n->fmt != SB_BF16 && n->fmt != SB_F16)) return false;
+  for (size_t i = 0; i < count; i++) {
+    float r = (float)a[i];
+    double size = fabs(a[i]);
+    if (size >= 0x1p-120 && size < 0x1p120 && (double)r != a[i]) {
+      uint32_t bits = sb_f32_bits(r) - (fabs((double)r) > size);
+      r = sb_f32_from_bits(bits | 1);
+    }
+    if (size == 0 || (size >= 0x1p-120 && size < 0x1p120))
+      out[i] = (double)(n->fmt == SB_BF16 ? to_bf16(r) : to_f16(r));
+    else
+      one_by_one(n, i, out, in);
+  }
+  return true;
+}
+
 static bool conversion(const sb_node *n, size_t count, double *restrict out, const double *const in[3]) {
   const double *restrict a = in[0];
   int from = n->arg[0]->fmt, to = n->fmt;
   if (n->op != C_CAST) return false;
+  if (to_integer(n, count, out, in) || from_f64(n, count, out, in)) return true;
   bool same = from == to && n->rule != R_FLUSH && n->rule != R_FLUSH_POSITIVE;
   if (same || (n->rule == R_DEFAULT && (to == SB_F64 || (to == SB_F32 && sb_cf_is_narrow(from))))) {
     for (size_t i = 0; i < count; i++) out[i] = a[i];
@@ -127,9 +187,9 @@ void sb_kernel_fast(const sb_node *n, size_t count, double *out, const double *c
     return;
   }
   bool direct = n->via != SB_F32 && n->fmt != SB_F64 && n->fmt != SB_F32; /* f64 operands straight to 16 bits: rare */
-  if (!sb_cf_is_float(n->fmt) || !sb_cf_is_float(n->via))
-    sb_kernel_shared(n, count, out, in);
-  else if (n->op >= C_ADD && n->op <= C_FMA && direct)
+  if (!sb_cf_is_float(n->fmt) || !sb_cf_is_float(n->via)) {
+    if (!integers(n, count, out, in)) sb_kernel_shared(n, count, out, in);
+  } else if (n->op >= C_ADD && n->op <= C_FMA && direct)
     sb_kernel_exact(n, count, out, in);
   else if (arithmetic(n, count, out, in)) {
     if (n->fmt != SB_F64) narrow(SB_F32, count, out);

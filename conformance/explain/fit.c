@@ -98,12 +98,28 @@ static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, doubl
   if (isfinite(added)) propose_near(f->eps, &f->eps_count, added, format);
   for (int i = 0; i < constant_count && i < 2; i++) {
     propose_near(f->eps, &f->eps_count, sb_value_cast(smallest * constants[i], SB_F32, R_DEFAULT), SB_F32);
-    propose_within(f->eps, &f->eps_count, smallest * constants[i] * (1 - 0x1p-24),
-                   smallest * constants[i] * (1 + 0x1p-24));
+    double half = sb_cf_is_float(format) ? sb_cf_eps(cap->format == SB_F32 ? format : cap->format) / 2 : 0x1p-24;
+    propose_within(f->eps, &f->eps_count, smallest * constants[i] * (1 - half), smallest * constants[i] * (1 + half));
     if (isfinite(added))
       propose_within(f->eps, &f->eps_count, added * constants[i] * (1 - 0x1p-8), added * constants[i] * (1 + 0x1p-8));
   }
   if (isfinite(added)) propose_within(f->eps, &f->eps_count, added * (1 - 0x1p-6), added * (1 + 0x1p-6));
+}
+
+/* Where the scale was not captured, the least output beside 0 is it: a code one step from the zero point. */
+static void fit_output(sb_search *s, const sb_capture_case *c) {
+  const sb_captured *output = &c->slot[SB_OUTPUT];
+  sb_fitted *f = &s->fitted;
+  double least = SB_INF;
+  if (c->slot[SB_SCALE].values || !output->values || output->rank != 2) return;
+  for (int64_t i = 0; i < output->count; i++) {
+    double v = fabs(output->values[i]);
+    if (i / output->dims[1] % 2 && output->count > output->dims[1]) continue; /* the other half confirms */
+    if (v > 0 && v < least) least = v;
+  }
+  if (!isfinite(least)) return;
+  propose_near(f->eps, &f->eps_count, least, output->format);
+  propose_near(f->eps, &f->eps_count, least, SB_F32);
 }
 
 void sb_search_fit(sb_search *s) {
@@ -116,4 +132,5 @@ void sb_search_fit(sb_search *s) {
       for (int i = 0; i < constant_count; i++)
         propose_within(f->divisor, &f->divisor_count, low * constants[i], high * constants[i]);
   }
+  for (int i = 0; i < s->capture->count; i++) fit_output(s, &s->capture->cases[i]);
 }

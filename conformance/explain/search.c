@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FEW_ROWS = 6, MAX_FULL_CASES = 256 };
+enum { FEW_ROWS = 12, MAX_FULL_CASES = 256 };
 
 static int64_t differing_rows(sb_search *s, int index, int64_t *rows, int64_t most);
 

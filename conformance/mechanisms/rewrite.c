@@ -320,7 +320,9 @@ static void parameters(job *j, const sb_mechanism *m, const sb_alternative *a) {
   case PARAM_DIVISOR:
     for (size_t i = 0; i < sizeof divisors / sizeof *divisors; i++)
       with_value(j, m, a, "divisor", divisors[i], divisors[i] == (double)(int)divisors[i]);
+    j->fit = true;
     for (int i = 0; f && i < f->divisor_count; i++) with_value(j, m, a, "divisor", f->divisor[i], false);
+    j->fit = false;
     return;
   case PARAM_GROUP:
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
