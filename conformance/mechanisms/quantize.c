@@ -154,6 +154,10 @@ static const sb_alternative recip_mul[] = {
 static const sb_alternative add_first[] = {
     {"added before rounding", {MATCH(CODES, "round($y) + $z", "round($y + $z)")}, 0, 0},
     {"added after rounding", {MATCH(CODES, "round($y + $z)", "round($y) + $z")}, 0, 0},
+    {"added before truncation", {MATCH(CODES, "trunc($y) + $z", "trunc($y + $z)")}, 0, 0},
+    {"added after truncation", {MATCH(CODES, "trunc($y + $z)", "trunc($y) + $z")}, 0, 0},
+    {"added before rounding away", {MATCH(CODES, "round_away($y) + $z", "round_away($y + $z)")}, 0, 0},
+    {"added after rounding away", {MATCH(CODES, "round_away($y + $z)", "round_away($y) + $z")}, 0, 0},
     {"in the zero point", {MATCH(ZERO, "?lo - round($a)", "round(?lo - $a)")}, 0, 0},
     {"in the codes and the zero point",
      {ALL(CODES, "round($y) + $z", "round($y + $z)"), ALL(ZERO, "?lo - round($a)", "round(?lo - $a)")},
