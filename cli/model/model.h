@@ -3,6 +3,7 @@
 #define SAMEBITS_CLI_MODEL_H
 
 int sb_cli_model_compare(int argc, char **argv);
+int sb_cli_model_convert(int argc, char **argv);
 int sb_cli_model_inspect(int argc, char **argv);
 
 #endif

@@ -44,6 +44,7 @@ static const sb_stored table[] = {
      .variant = "",
      .flavor = SB_TORCHAO_0_18_CPU,
      .group_size = 128,
+     .skips = true,
      .config_data =
          "{\"group_size\":$G,\"set_inductor_config\":true,"
          "\"int4_packing_format\":" ENUM("Int4PackingFormat", "PLAIN") ","
@@ -60,6 +61,9 @@ static const sb_stored table[] = {
      .variant = "",
      .flavor = SB_TORCHAO_0_18_CPU,
      .group_size = 0,
+     .gate = "CUDA compute capability 8.9",
+     .multiple = 16,
+     .bf16_only = true,
      .config_data = "{\"activation_dtype\":" DTYPE("float8_e4m3fn") ",\"weight_dtype\":" DTYPE(
          "float8_e4m3fn") ","
                           "\"granularity\":[" PER_ROW "," PER_ROW "],\"mm_config\":" MM_CONFIG(
@@ -89,6 +93,8 @@ static const sb_stored table[] = {
      .variant = "plain",
      .flavor = SB_TORCHAO_0_18_CPU,
      .group_size = 128,
+     .gate = "CUDA compute capability 9.0",
+     .skips = true,
      .config_data = "{\"int4_packing_format\":\"plain\"}",
      .tensor_data = "{\"block_size\":[1,$G],\"shape\":[$N,$K],\"activation_dtype\":" DTYPE("float8_e4m3fn") "}",
      .told_by = "activation_dtype"},

@@ -17,6 +17,10 @@ typedef struct sb_stored {
   /* JSON of the configuration's and the tensor's `_data`; $G, $N, $K and $T stand for the group size, the shape and the
    * dtype. */
   const char *config_data, *tensor_data;
+  const char *gate;    /* the device that upstream's convert asks for; NULL: any */
+  int64_t multiple;    /* upstream leaves a weight in float unless both sides are multiples; 0: any */
+  bool skips;          /* so it does with a row that the group does not divide, which is an error elsewhere */
+  bool bf16_only;      /* upstream refuses other dtypes */
   const char *told_by; /* path of the attribute whose value tells recipes of one subclass apart; NULL: none needed */
 } sb_stored;
 
