@@ -17,6 +17,7 @@ typedef struct entry {
   char name[SB_CASE_TEXT];
   double *samples;
   int sample_count;
+  bool broken;                            /* what failed says nothing of the bits: memory, a file */
   char digests[SB_SLOTS][SB_DIGEST_TEXT]; /* of the verified outputs */
 } entry;
 struct run {
@@ -65,6 +66,7 @@ static void item_body(void *context, sb_gb_state *state) {
   sb_status status = make_ready(self->run, self->item);
   if (status == SB_OK) status = sb_copy_bandwidth(x_bytes(item), how.threads, &copied);
   if (status != SB_OK) {
+    self->broken = true;
     sb_gb_fail(state, sb_message());
     return;
   }
@@ -74,6 +76,7 @@ static void item_body(void *context, sb_gb_state *state) {
   for (int slot = 0; slot < SB_SLOTS && status == SB_OK; slot++)
     if (buffers->out[slot].rank > 0) status = sb_digest(&buffers->out[slot], self->digests[slot]);
   if (status != SB_OK) {
+    self->broken = status != SB_INTERNAL; /* which is what differing bits are */
     sb_gb_fail(state, sb_message());
     return;
   }
@@ -94,7 +97,7 @@ static void on_result(void *context, const sb_gb_result *result) {
   if (!source) return;
   if (result->error) {
     fprintf(stderr, "bench: %s: %s\n", result->name, result->error);
-    self->summary->failed++;
+    ++*(source->broken || source->item < 0 ? &self->summary->broken : &self->summary->failed);
     return;
   }
   const bool single = self->options->repetitions == 1;
@@ -126,8 +129,8 @@ static sb_status add(run *self, int item, int64_t bytes) {
   added->samples = calloc((size_t)self->options->repetitions, sizeof *added->samples);
   if (!added->samples) return sb_fail(SB_NO_MEMORY, "bench: no memory for the samples of %s", added->name);
   self->entry_count++;
-  sb_gb_register(added->name, item < 0 ? copy_body : item_body, added, self->options->threads == 1);
-  return SB_OK;
+  if (sb_gb_register(added->name, item < 0 ? copy_body : item_body, added, self->options->threads == 1)) return SB_OK;
+  return sb_fail(SB_NO_MEMORY, "bench: no memory for %s", added->name);
 }
 
 sb_status sb_bench_run(const sb_case *cases, int count, const sb_bench_options *options, sb_bench_summary *summary) {
@@ -138,12 +141,14 @@ sb_status sb_bench_run(const sb_case *cases, int count, const sb_bench_options *
   sb_status status = SB_OK;
   for (int i = 0; i < count && !status; i++) status = add(&self, -1, x_bytes(&cases[i]));
   for (int i = 0; i < count && !status; i++) status = add(&self, i, 0);
-  sb_gb_note("samebits", SAMEBITS_VERSION);
-  sb_gb_note("isa", sb_isa_names[options->isa]);
   char threads[16];
   snprintf(threads, sizeof threads, "%d", options->threads);
-  sb_gb_note("threads", threads);
-  sb_gb_note("clock", options->threads == 1 ? "CPU time of the thread" : "wall");
+  const char *const notes[][2] = {{"samebits", SAMEBITS_VERSION},
+                                  {"isa", sb_isa_names[options->isa]},
+                                  {"threads", threads},
+                                  {"clock", options->threads == 1 ? "CPU time of the thread" : "wall"}};
+  for (int i = 0; i < 4 && !status; i++)
+    if (!sb_gb_note(notes[i][0], notes[i][1])) status = sb_fail(SB_NO_MEMORY, "bench: no memory for its notes");
   const sb_gb_options how = {.repetitions = options->repetitions,
                              .min_seconds = options->min_seconds,
                              .json = options->json,

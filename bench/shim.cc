@@ -34,7 +34,7 @@ namespace {
 bool cpu_clock; // of the registered benchmarks: all alike
 } // namespace
 
-void sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_time) {
+bool sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_time) try {
   auto *added = benchmark::RegisterBenchmark(name, [body, context](benchmark::State &state) {
     sb_gb_state wrapped{&state};
     body(context, &wrapped);
@@ -42,9 +42,17 @@ void sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_
   added->Unit(benchmark::kMillisecond);
   if (!cpu_time) added->UseRealTime();
   cpu_clock = cpu_time;
+  return true;
+} catch (const std::exception &) {
+  return false;
 }
 
-void sb_gb_note(const char *key, const char *value) { benchmark::AddCustomContext(key, value); }
+bool sb_gb_note(const char *key, const char *value) try {
+  benchmark::AddCustomContext(key, value);
+  return true;
+} catch (const std::exception &) {
+  return false;
+}
 
 namespace {
 

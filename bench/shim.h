@@ -31,8 +31,9 @@ void sb_gb_rate(sb_gb_state *state, const char *name, double per_iteration);
 void sb_gb_value(sb_gb_state *state, const char *name, double value);
 
 /* Adds a benchmark to the run; `context` must live until the run ends. What counts is wall-clock time, or, for work
- * that stays in the calling thread, that thread's CPU time: what else the machine does then counts less. */
-void sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_time);
+ * that stays in the calling thread, that thread's CPU time: what else the machine does then counts less. false: no
+ * memory. */
+bool sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_time);
 
 /* One finished run: a repetition, or an aggregate ("median") over the repetitions. */
 typedef struct sb_gb_result {
@@ -54,8 +55,8 @@ typedef struct sb_gb_options {
   void *context;
 } sb_gb_options;
 
-/* "key": "value" in the context of the JSON. */
-void sb_gb_note(const char *key, const char *value);
+/* "key": "value" in the context of the JSON. false: no memory. */
+bool sb_gb_note(const char *key, const char *value);
 
 /* Runs everything that is registered, then forgets it. Returns how many benchmarks ran, or -1 where the library refused
  * its options or threw. */

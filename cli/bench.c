@@ -160,8 +160,11 @@ static sb_status time_all(request *r, const sb_device *device, int *exit_code) {
     status = sb_bench_run(list.cases, list.count, &r->how, &summary);
   }
   if (!status) status = r->written;
-  *exit_code = summary.failed > 0 ? SB_EXIT_DIFFERS : summary.ran > 0 ? SB_EXIT_OK : SB_EXIT_INFRASTRUCTURE;
-  const int64_t statuses[SB_CASE_STATUSES] = {[SB_PASS] = summary.ran, [SB_FAIL] = summary.failed};
+  *exit_code = summary.failed > 0                       ? SB_EXIT_DIFFERS
+               : summary.ran > 0 && summary.broken == 0 ? SB_EXIT_OK
+                                                        : SB_EXIT_INFRASTRUCTURE;
+  const int64_t statuses[SB_CASE_STATUSES] = {
+      [SB_PASS] = summary.ran, [SB_FAIL] = summary.failed, [SB_ERROR] = summary.broken};
   if (!status) status = sb_run_write_summary(r->writer, statuses, *exit_code, NULL, 0);
   const sb_status closed = sb_run_writer_close(r->writer);
   sb_case_list_free(&list);

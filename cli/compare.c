@@ -176,14 +176,18 @@ static void print_summary(const sb_runs *runs) {
   if (runs->lost) printf("%d only in the old run: untested now\n", runs->lost);
 }
 
-static void print_json_line(json_t *line) {
+/* false: no memory for it. */
+static bool print_json_line(json_t *line) {
   char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
   if (text) puts(text);
+  const bool done = text != NULL;
   free(text);
   json_decref(line);
+  return done;
 }
 
-static void print_json(const sb_runs *runs, int exit_code) {
+static sb_status print_json(const sb_runs *runs, int exit_code) {
+  bool good = true;
   for (int i = 0; i < runs->count; i++) {
     const sb_runs_pair *pair = &runs->pairs[i];
     json_t *line = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:b}", "type", pair->baseline ? "yardstick" : "pair", "case",
@@ -191,23 +195,26 @@ static void print_json(const sb_runs *runs, int exit_code) {
                              sb_bits_verdict_names[pair->bits], "tensors", pair->tensors, "in_old", pair->old != NULL,
                              "in_new", pair->new != NULL);
     if (line && pair->bench)
-      json_object_update_new(line,
-                             json_pack("{s:s,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:b,s:b,s:s,s:s}", "speed",
-                                       sb_speed_verdict_names[pair->speed], "old_median", pair->old_median,
-                                       "new_median", pair->new_median, "ratio", pair->ratio, "p", pair->p, "resolution",
-                                       pair->resolution, "old_samples", pair->old_samples, "new_samples",
-                                       pair->new_samples, "normalised", pair->normalised, "predicted", pair->predicted,
-                                       "why", pair->why, "counters", pair->counters));
-    print_json_line(line);
+      good = !json_object_update_new(line, json_pack("{s:s,s:f,s:f,s:f,s:f,s:f,s:i,s:i,s:b,s:b,s:s,s:s}", "speed",
+                                                     sb_speed_verdict_names[pair->speed], "old_median",
+                                                     pair->old_median, "new_median", pair->new_median, "ratio",
+                                                     pair->ratio, "p", pair->p, "resolution", pair->resolution,
+                                                     "old_samples", pair->old_samples, "new_samples", pair->new_samples,
+                                                     "normalised", pair->normalised, "predicted", pair->predicted,
+                                                     "why", pair->why, "counters", pair->counters)) &&
+             good;
+    good = print_json_line(line) && good;
   }
   json_t *bits = json_object(), *speeds = json_object();
   for (int i = 0; i < SB_BITS_VERDICTS; i++)
-    json_object_set_new(bits, sb_bits_verdict_names[i], json_integer(runs->bits[i]));
+    good = !json_object_set_new(bits, sb_bits_verdict_names[i], json_integer(runs->bits[i])) && good;
   for (int i = 0; i < SB_SPEED_VERDICTS; i++)
-    json_object_set_new(speeds, sb_speed_verdict_names[i], json_integer(runs->speeds[i]));
-  print_json_line(json_pack("{s:s,s:o,s:o,s:i,s:i,s:i,s:b,s:i}", "type", "summary", "bits", bits, "speed", speeds,
-                            "appeared", runs->appeared, "lost", runs->lost, "counters_changed", runs->counters_changed,
-                            "normalised", runs->normalised, "exit", exit_code));
+    good = !json_object_set_new(speeds, sb_speed_verdict_names[i], json_integer(runs->speeds[i])) && good;
+  good = print_json_line(json_pack("{s:s,s:o,s:o,s:i,s:i,s:i,s:b,s:i}", "type", "summary", "bits", bits, "speed",
+                                   speeds, "appeared", runs->appeared, "lost", runs->lost, "counters_changed",
+                                   runs->counters_changed, "normalised", runs->normalised, "exit", exit_code)) &&
+         good;
+  return good ? SB_OK : sb_fail(SB_NO_MEMORY, "no memory for the JSON lines");
 }
 
 /* 1: bits changed or something is slower. 3: nothing was comparable. 4, unless lenient: something could not be told. */
@@ -243,9 +250,10 @@ static int run(int argc, char **argv) {
   exit_code = status ? sb_report(argv[0], status) : exit_of(runs, r.lenient);
   for (int i = 0; i < 2 && !status; i++)
     if (!files[i]->complete) fprintf(stderr, "%s: %s was interrupted: it has no summary\n", argv[0], files[i]->path);
-  if (!status && r.json)
-    print_json(runs, exit_code);
-  else if (!status) {
+  if (!status && r.json) {
+    status = print_json(runs, exit_code);
+    if (status) exit_code = sb_exit_join(exit_code, sb_report(argv[0], status));
+  } else if (!status) {
     char old[256], new[256];
     printf("old: %s (%s)\nnew: %s (%s)\n", r.paths[0], where(files[0], old), r.paths[1], where(files[1], new));
     print_bits(runs, &r);

@@ -56,9 +56,21 @@ sb_status sb_run_writer_close(sb_run_writer *writer) {
   return status;
 }
 
+/* A value of the line that is being made found no memory: the line is not written. */
+static _Thread_local bool lost;
+
+static void set(json_t *object, const char *key, json_t *value) {
+  if (json_object_set_new(object, key, value) != 0) lost = true;
+}
+
+static void add(json_t *array, json_t *value) {
+  if (json_array_append_new(array, value) != 0) lost = true;
+}
+
 /* Writes one line and frees the object. */
 static sb_status write_line(sb_run_writer *writer, json_t *line) {
-  char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+  char *text = line && !lost ? json_dumps(line, JSON_COMPACT) : NULL;
+  lost = false;
   sb_status status =
       text ? SB_OK : sb_fail(SB_NO_MEMORY, "%s: no memory for a line (or it is not UTF-8)", writer->path);
   FILE *files[] = {writer->file, writer->echo};
@@ -70,9 +82,7 @@ static sb_status write_line(sb_run_writer *writer, json_t *line) {
   return status;
 }
 
-static void say(void *context, const char *key, const char *value) {
-  json_object_set_new(context, key, json_string(value));
-}
+static void say(void *context, const char *key, const char *value) { set(context, key, json_string(value)); }
 
 /* What a run took of all cases, so that shards can be put together again and judged as a whole. */
 static json_t *selection_of(const sb_selection *s, bool whole) {
@@ -80,8 +90,8 @@ static json_t *selection_of(const sb_selection *s, bool whole) {
       {"recipe", s->recipes}, {"side", s->sides}, {"step", s->steps}, {"flavor", s->flavors}, {"dtype", s->dtypes}};
   json_t *line = json_pack("{s:b}", "whole", whole);
   for (size_t i = 0; line && i < sizeof lists / sizeof *lists; i++)
-    if (lists[i][1]) json_object_set_new(line, lists[i][0], json_string(lists[i][1]));
-  if (line && s->shards) json_object_set_new(line, "shard", json_pack("[i,i]", s->shard, s->shards));
+    if (lists[i][1]) set(line, lists[i][0], json_string(lists[i][1]));
+  if (line && s->shards) set(line, "shard", json_pack("[i,i]", s->shard, s->shards));
   return line;
 }
 
@@ -100,8 +110,8 @@ sb_status sb_run_write_header_of(sb_run_writer *writer, const sb_device *device,
                            SAMEBITS_VERSION, "git", SAMEBITS_GIT, "host", host, "time", date);
   json_t *record = json_object();
   device->family->describe(device, say, record);
-  json_object_set_new(line, "record", record);
-  if (selection) json_object_set_new(line, "selection", selection_of(selection, whole));
+  set(line, "record", record);
+  if (selection) set(line, "selection", selection_of(selection, whole));
   return write_line(writer, line);
 }
 
@@ -109,7 +119,7 @@ static json_t *words(const char *list) {
   json_t *array = json_array();
   while (*list) {
     size_t length = strcspn(list, ",");
-    json_array_append_new(array, json_stringn(list, length));
+    add(array, json_stringn(list, length));
     list += length + (list[length] == ',');
   }
   return array;
@@ -120,27 +130,25 @@ sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_ca
   char text[SB_CASE_TEXT], name[64];
   json_t *different = json_object(), *digests = json_object();
   for (int slot = 0; slot < SB_SLOTS; slot++) {
-    if (result->compared[slot])
-      json_object_set_new(different, sb_slot_names[slot], json_integer(result->different[slot]));
-    if (*result->digests[slot]) json_object_set_new(digests, sb_slot_names[slot], json_string(result->digests[slot]));
+    if (result->compared[slot]) set(different, sb_slot_names[slot], json_integer(result->different[slot]));
+    if (*result->digests[slot]) set(digests, sb_slot_names[slot], json_string(result->digests[slot]));
     snprintf(name, sizeof name, "prepare.%s", sb_slot_names[slot]);
-    if (*result->prepare_digests[slot]) json_object_set_new(digests, name, json_string(result->prepare_digests[slot]));
+    if (*result->prepare_digests[slot]) set(digests, name, json_string(result->prepare_digests[slot]));
   }
   json_t *line = json_pack("{s:s,s:s,s:s,s:o,s:s,s:I,s:o,s:o,s:s,s:f}", "type", "case", "case", sb_case_print(c, text),
                            "status", sb_case_status_names[result->status], "mechanisms", words(result->mechanisms),
                            "reason", result->reason, "elements", (json_int_t)result->elements, "different", different,
                            "digests", digests, "repro", repro, "seconds", result->seconds);
-  if (line && taken->spec.path != c->spec.path)
-    json_object_set_new(line, "as", json_string(sb_case_print(taken, text)));
-  if (line && *result->not_compared) json_object_set_new(line, "not_compared", json_string(result->not_compared));
+  if (line && taken->spec.path != c->spec.path) set(line, "as", json_string(sb_case_print(taken, text)));
+  if (line && *result->not_compared) set(line, "not_compared", json_string(result->not_compared));
   return write_line(writer, line);
 }
 
 sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *result) {
   json_t *samples = json_array(), *digests = json_object();
-  for (int i = 0; i < result->sample_count; i++) json_array_append_new(samples, json_real(result->samples[i]));
+  for (int i = 0; i < result->sample_count; i++) add(samples, json_real(result->samples[i]));
   for (int slot = 0; slot < SB_SLOTS; slot++)
-    if (*result->digests[slot]) json_object_set_new(digests, sb_slot_names[slot], json_string(result->digests[slot]));
+    if (*result->digests[slot]) set(digests, sb_slot_names[slot], json_string(result->digests[slot]));
   return write_line(writer, json_pack("{s:s,s:s,s:f,s:o,s:f,s:f,s:f,s:o}", "type", "bench", "case", result->name,
                                       "seconds", result->seconds, "samples", samples, "items_per_second",
                                       result->items_per_second, "bytes_per_second", result->bytes_per_second,
@@ -151,9 +159,8 @@ sb_status sb_run_write_prediction(sb_run_writer *writer, const sb_case *c, const
   char text[SB_CASE_TEXT];
   json_t *digests = json_object(), *counters = json_object();
   for (int slot = 0; slot < SB_SLOTS; slot++)
-    if (*p->digests[slot]) json_object_set_new(digests, sb_slot_names[slot], json_string(p->digests[slot]));
-  for (int i = 0; i < SB_COUNTERS; i++)
-    json_object_set_new(counters, p->counter_names[i], json_integer((json_int_t)p->counters[i]));
+    if (*p->digests[slot]) set(digests, sb_slot_names[slot], json_string(p->digests[slot]));
+  for (int i = 0; i < SB_COUNTERS; i++) set(counters, p->counter_names[i], json_integer((json_int_t)p->counters[i]));
   return write_line(writer,
                     json_pack("{s:s,s:s,s:b,s:f,s:[],s:f,s:f,s:f,s:s,s:s,s:o,s:o}", "type", "bench", "case",
                               sb_case_print(c, text), "predicted", true, "seconds", p->seconds, "samples",
@@ -168,10 +175,10 @@ static json_t *summary(const int64_t statuses[SB_CASE_STATUSES], int exit_code, 
   json_t *counts = json_object(), *list = json_array();
   int64_t cases = 0;
   for (int i = 0; i < SB_CASE_STATUSES; i++) {
-    if (statuses[i]) json_object_set_new(counts, sb_case_status_names[i], json_integer(statuses[i]));
+    if (statuses[i]) set(counts, sb_case_status_names[i], json_integer(statuses[i]));
     if (i != SB_XPASS) cases += statuses[i]; /* XPASS counts rows of the expectations */
   }
-  for (int i = 0; i < problem_count; i++) json_array_append_new(list, json_string(problems[i]));
+  for (int i = 0; i < problem_count; i++) add(list, json_string(problems[i]));
   return json_pack("{s:s,s:I,s:o,s:i,s:o}", "type", "summary", "cases", (json_int_t)cases, "statuses", counts, "exit",
                    exit_code, "problems", list);
 }

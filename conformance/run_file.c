@@ -186,7 +186,7 @@ static sb_status read_lines(sb_run_file *f, FILE *file) {
     if (ended) f->whole += (size_t)length;
     json_decref(line);
   }
-  if (!status && ferror(file)) status = sb_fail(SB_FILE, "%s: cannot read: %s", f->path, strerror(errno));
+  if (!status && !feof(file)) status = sb_fail(SB_FILE, "%s: cannot read: %s", f->path, strerror(errno));
   if (!status && f->header_count == 0) status = sb_fail(SB_FILE, "%s: it is no run: no header", f->path);
   free(text);
   return status;

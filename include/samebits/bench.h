@@ -33,7 +33,7 @@ typedef struct sb_bench_options {
 
 /* How it ended. A failed item has no figures; its message went to on_failure's place, standard error. */
 typedef struct sb_bench_summary {
-  int ran, failed;
+  int ran, failed, broken; /* failed: other bits; broken: no memory, or the like */
 } sb_bench_summary;
 
 /* Times every case (step BOTH and the fill `file` excepted: SB_USAGE). The timed call fills every tensor that the step
