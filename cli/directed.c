@@ -9,12 +9,26 @@
 
 enum { COLS = 32, TRIES = 16 };
 
+typedef struct options {
+  const char *output, *from, *recipe;
+  const sb_mechanism *only;
+} options;
+
 static error_t parse(int key, char *word, struct argp_state *state) {
-  const char **output = state->input;
+  options *o = state->input;
   switch (key) {
   case 'o':
-    *output = word;
+    o->output = word;
     return 0;
+  case 'f':
+    o->from = word;
+    return 0;
+  case 'r':
+    o->recipe = word;
+    return 0;
+  case 'm':
+    o->only = sb_mechanism_find(word);
+    return o->only ? 0 : sb_argp_error(sb_fail(SB_USAGE, "no mechanism '%s' (samebits list mechanisms)", word));
   case 'c': {
     sb_status status = sb_contracts_add(word);
     return status ? sb_argp_error(status) : 0;
@@ -35,13 +49,34 @@ static void put(FILE *f, double v) {
     fprintf(f, " %a", v);
 }
 
+/* The rows that FILE has for a recipe, side and dtype. */
+static sb_status known_rows(const char *path, const char *key, sb_directed_pool *pool) {
+  FILE *f = fopen(path, "r");
+  char line[4096];
+  if (!f) return sb_fail(SB_FILE, "%s: cannot be opened", path);
+  while (fgets(line, sizeof line, f)) {
+    if (strncmp(line, key, strlen(key)) != 0) continue;
+    double *grown = realloc(pool->x, sizeof *grown * (size_t)((pool->count + 1) * COLS));
+    if (!grown) return fclose(f), sb_fail(SB_NO_MEMORY, "no memory for rows");
+    char *p = line + strlen(key);
+    pool->x = grown;
+    for (int j = 0; j < COLS; j++) grown[pool->count * COLS + j] = strtod(p, &p);
+    pool->count++;
+  }
+  fclose(f);
+  return SB_OK;
+}
+
 /* One pool for each recipe, side and dtype, from the contracts of all flavors. */
-static sb_status pool_of(const char *recipe, const char *side, sb_format dtype, FILE *f) {
+static sb_status pool_of(const options *o, const char *recipe, const char *side, sb_format dtype, FILE *f) {
   sb_directed_pool pool = {.cols = COLS};
   sb_status status = SB_OK;
-  char prefix[200];
+  char prefix[200], key[220];
+  bool search = !o->recipe || strcmp(o->recipe, recipe) == 0;
+  snprintf(key, sizeof key, "%s %s %s ", recipe, side, sb_format_of(dtype)->name);
+  if (o->from) status = known_rows(o->from, key, &pool);
   snprintf(prefix, sizeof prefix, "%s/%s/", recipe, side);
-  for (int i = 0; i < sb_contracts_count() && status == SB_OK; i++) {
+  for (int i = 0; i < sb_contracts_count() && status == SB_OK && search; i++) {
     sb_contract_case at;
     const char *name = sb_contracts_name(i);
     if (strncmp(name, prefix, strlen(prefix)) != 0) continue;
@@ -49,7 +84,7 @@ static sb_status pool_of(const char *recipe, const char *side, sb_format dtype, 
     if (status != SB_OK || (strcmp(at.step, "prepare") != 0 && strcmp(at.step, "convert") != 0)) continue;
     if (strcmp(recipe, "float8-dynamic-act-float8-weight") == 0) at.group_size = 0;
     at.group_size = at.group_size ? at.group_size : COLS; /* the row of the pool */
-    status = sb_directed_search(&at, TRIES, &pool);
+    status = sb_directed_search(&at, TRIES, o->only, &pool);
   }
   for (int r = 0; r < pool.count; r++) {
     fprintf(f, "%s %s %s", recipe, side, sb_format_of(dtype)->name);
@@ -63,15 +98,18 @@ static sb_status pool_of(const char *recipe, const char *side, sb_format dtype, 
 
 static int make(int argc, char **argv) {
   static const struct argp_option table[] = {{"output", 'o', "FILE", 0, "where the rows go", 0},
+                                             {"from", 'f', "FILE", 0, "rows to start from", 0},
+                                             {"recipe", 'r', "R", 0, "search for this recipe only", 0},
+                                             {"mechanism", 'm', "ID", 0, "search for this mechanism only", 0},
                                              {"contracts", 'c', "DIR", 0, "contracts of your own", 0},
                                              {0}};
   static const struct argp argp = {
       table, parse, "", "Searches inputs on which each mechanism differs from its contract.", NULL, NULL, NULL};
   static const sb_format dtypes[] = {SB_F32, SB_BF16, SB_F16};
-  const char *output = NULL;
-  int exit_code = sb_parse_options(&argp, argc, argv, &output);
+  options o = {0};
+  int exit_code = sb_parse_options(&argp, argc, argv, &o);
   if (exit_code) return exit_code;
-  FILE *f = output ? fopen(output, "w") : NULL;
+  FILE *f = o.output ? fopen(o.output, "w") : NULL;
   if (!f) {
     fprintf(stderr, "%s: --output FILE that can be written is expected\n", argv[0]);
     return SB_EXIT_USAGE;
@@ -88,9 +126,9 @@ static int make(int argc, char **argv) {
     if (seen || count == 64) continue;
     strcpy(done[count++], key);
     key[a - name] = 0;
-    for (int d = 0; d < 3 && status == SB_OK; d++) status = pool_of(key, key + (a - name) + 1, dtypes[d], f);
+    for (int d = 0; d < 3 && status == SB_OK; d++) status = pool_of(&o, key, key + (a - name) + 1, dtypes[d], f);
   }
-  if (fclose(f) != 0 && status == SB_OK) status = sb_fail(SB_FILE, "%s: cannot be written in full", output);
+  if (fclose(f) != 0 && status == SB_OK) status = sb_fail(SB_FILE, "%s: cannot be written in full", o.output);
   return status ? sb_report(argv[0], status) : SB_EXIT_OK;
 }
 

@@ -19,6 +19,7 @@ typedef struct sb_affine_rules {
   sb_zero_point_domain domain;
   bool preserve_zero;
   bool multiply_by_reciprocal; /* tensor / number as tensor * fl(1 / number): CUDA eager, BinaryDivTrueKernel.cu */
+  bool dequantize_i32;         /* the single dequantize subtracts in int32: before torchao #2280 */
   float divisor, mid;          /* of the range; (quant_max + quant_min + 1) / 2 */
   float eps, quant_min, quant_max;
   sb_nan_zero_point nan_zero_point;

@@ -82,8 +82,13 @@ SB_INLINE void sb_affine_dequantize_groups(sb_format T, sb_format P, const sb_af
   const int8_t *codes = c->job->in[SB_CODES].data;
   void *output = c->job->out[SB_OUTPUT].data;
   for (int64_t g = 0; g < c->count; g++) {
-    for (int64_t i = c->at + g * n; i < c->at + (g + 1) * n; i++) {
+    /* A zero point of INT_MIN (NaN as an integer) wraps in the int32 subtraction of before #2280. */
+    const bool wraps = c->rules->dequantize_i32 && !(c->zero_point[g] >= -0x1p30F);
+    for (int64_t i = c->at + g * n; i < c->at + (g + 1) * n && !wraps; i++) {
       sb_lane_store(T, output, i, sb_affine_dequantize_8bit(P, T, (float)codes[i], c->zero_point[g], c->scale[g]));
+    }
+    for (int64_t i = c->at + g * n; i < c->at + (g + 1) * n && wraps; i++) {
+      sb_lane_store(T, output, i, sb_affine_dequantize_i32(P, T, (float)codes[i], c->zero_point[g], c->scale[g]));
     }
   }
 }

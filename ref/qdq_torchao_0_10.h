@@ -94,7 +94,8 @@ SB_INLINE void sb_rows_0_10(sb_format T, const sb_job *job, int64_t begin, int64
     if (job->step == SB_DEQUANTIZE) {
       const int8_t *from = (const int8_t *)job->in[SB_CODES].data + row * n;
       for (int64_t i = 0; i < n; i++) {
-        sb_lane_store(T, output, row * n + i, sb_lane_round(T, ((float)from[i] - q.zero_point) * q.scale));
+        const float y32 = sb_affine_dequantize_i32(SB_F32, SB_F32, (float)from[i], q.zero_point, q.scale);
+        sb_lane_store(T, output, row * n + i, sb_lane_round(T, y32));
       }
     }
   }

@@ -120,6 +120,21 @@ static bool add_row(sb_directed_pool *p, const sb_distinction *d) {
   return true;
 }
 
+/* A row of the pool's width that tells the mutant, looked for harder where one of another width is known to. */
+static void search_row(job *j, sb_contract *mutant, const sb_env *like, sb_distinction *d) {
+  enum { HARDER = 24 };
+  sb_env wide = *like;
+  sb_distinguish(j->at, j->base, mutant, like, j->tries, d);
+  if (d->found) return;
+  wide.group = like->group * 4;
+  sb_distinguish(j->at, j->base, mutant, &wide, j->tries, d);
+  if (!d->found) {
+    wide.group = 0;
+    sb_distinguish(j->at, j->base, mutant, &wide, j->tries, d);
+  }
+  if (d->found) sb_distinguish(j->at, j->base, mutant, like, HARDER * j->tries, d);
+}
+
 static bool each_direct(void *context, const sb_candidate *c) {
   job *j = context;
   sb_env e = j->env;
@@ -129,7 +144,7 @@ static bool each_direct(void *context, const sb_candidate *c) {
     killed = kills(j, c->contract, 1, j->pool->cols, j->pool->x + i * j->pool->cols);
   if (!killed) {
     sb_distinction d;
-    sb_distinguish(j->at, j->base, c->contract, &e, j->tries, &d);
+    search_row(j, c->contract, &e, &d);
     if (d.found && d.cols == j->pool->cols) add_row(j->pool, &d);
   }
 done:
@@ -137,13 +152,13 @@ done:
   return true;
 }
 
-sb_status sb_directed_search(const sb_contract_case *at, int tries, sb_directed_pool *pool) {
+sb_status sb_directed_search(const sb_contract_case *at, int tries, const sb_mechanism *only, sb_directed_pool *pool) {
   job j;
   double zero[256] = {0};
   sb_status status = begin(&j, at, pool->cols, zero);
   if (status == SB_OK) {
     j.pool = pool, j.tries = tries;
-    status = sb_rewrite_each(j.base, &j.env, NULL, NULL, j.arena, each_direct, &j);
+    status = sb_rewrite_each(j.base, &j.env, NULL, only, j.arena, each_direct, &j);
   }
   end(&j);
   return status;

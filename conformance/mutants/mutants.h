@@ -33,6 +33,7 @@ typedef struct sb_directed_pool {
   int count;
   double *x;
 } sb_directed_pool;
-sb_status sb_directed_search(const sb_contract_case *at, int tries, sb_directed_pool *pool);
+/* `only`: for this mechanism, or NULL. */
+sb_status sb_directed_search(const sb_contract_case *at, int tries, const sb_mechanism *only, sb_directed_pool *pool);
 
 #endif

@@ -39,6 +39,7 @@ static sb_affine_rules rules_of(const sb_job *job, const numerics *n) {
       .mapping = activation ? SB_ASYMMETRIC : SB_SYMMETRIC,
       .preserve_zero = true,
       .multiply_by_reciprocal = n->multiply_by_reciprocal,
+      .dequantize_i32 = n->dequantize_i32,
       .divisor = activation ? 255.0F : 7.5F,
       .eps = eps_of(n, job->spec->dtype),
       .quant_min = activation ? -128.0F : -8.0F,
