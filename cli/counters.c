@@ -8,15 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROWS = 16, COLS = 4096, DEVICE = 0x3000, FOLDER, WRITE };
+enum { COLS = 4096, DEVICE = 0x3000, FOLDER, WRITE, HEIGHT };
 
 typedef struct request {
   const char *device, *folder;
   bool write;
+  int rows;
 } request;
 
 typedef struct counter_run {
   sb_cuda *cuda;
+  int rows;
   void (*set_counting)(int on);
   const char *(*counters)(void);
   FILE *out;
@@ -34,6 +36,14 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case WRITE:
     r->write = true;
     return 0;
+  case HEIGHT: {
+    char *end;
+    const long rows = strtol(word, &end, 10);
+    if (end == word || *end || rows < 1 || rows > 65536)
+      return sb_argp_error(sb_fail(SB_USAGE, "rows '%.60s' is no number from 1 to 65536", word));
+    r->rows = (int)rows;
+    return 0;
+  }
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -42,6 +52,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
 static const struct argp_option table[] = {
     {"device", DEVICE, "emu:sm_XX", 0, "whose PTX (default: emu:sm_90)", 0},
     {"folder", FOLDER, "DIR", 0, "where the pinned counts are (default: bench/counters)", 0},
+    {"rows", HEIGHT, "N", 0, "rows of the matrix (default: 16; the counts an element are the same for any)", 0},
     {"write", WRITE, NULL, 0, "pin what is counted", 0},
     {0}};
 
@@ -63,7 +74,7 @@ static sb_status print_counts(counter_run *run, const char *entry, double least)
   const double loads = number(counts, "global_load", "requests"), stores = number(counts, "global_store", "requests");
   const double requested = number(counts, "global_load", "bytes") + number(counts, "global_store", "bytes");
   fprintf(run->out, "%-46s %7.2f %9.4f %9.4f %7.2f %7.2f %5.0f\n", entry,
-          number(counts, NULL, "thread_instructions") / (ROWS * COLS), distinct / least, requested / least,
+          number(counts, NULL, "thread_instructions") / ((double)run->rows * COLS), distinct / least, requested / least,
           number(counts, "global_load", "sectors") / loads, number(counts, "global_store", "sectors") / stores,
           number(counts, "shared", "wavefronts") - number(counts, "shared", "ideal_wavefronts"));
   json_decref(counts);
@@ -73,7 +84,7 @@ static sb_status print_counts(counter_run *run, const char *entry, double least)
 /* Fills x with a spread of values; nothing counted depends on them but NaN paths. */
 static void fill(sb_tensor *x) {
   uint32_t state = 1;
-  for (int64_t i = 0; i < (int64_t)ROWS * COLS; i++) {
+  for (int64_t i = 0; i < sb_tensor_count(x); i++) {
     state = state * 1664525u + 1013904223u;
     sb_store(x->format, x->data, i, ((double)state - 0x1p31) * 0x1p-31);
   }
@@ -87,8 +98,8 @@ static bool is_counted(const sb_spec *spec, int slot, const sb_tensor out[SB_SLO
 
 static sb_status count_step(counter_run *run, const sb_spec *spec) {
   sb_tensor in[SB_SLOTS], out[SB_SLOTS];
-  sb_cuda_step step = {.spec = *spec, .rows = ROWS, .cols = COLS};
-  sb_status status = sb_spec_tensors(spec, ROWS, COLS, in, out);
+  sb_cuda_step step = {.spec = *spec, .rows = run->rows, .cols = COLS};
+  sb_status status = sb_spec_tensors(spec, run->rows, COLS, in, out);
   if (!status) status = sb_tensor_alloc(&in[SB_X]);
   if (status) return status;
   fill(&in[SB_X]);
@@ -106,7 +117,7 @@ static sb_status count_step(counter_run *run, const sb_spec *spec) {
   run->set_counting(0);
   char entry[192] = "";
   for (int i = 0; i < sb_kernel_count() && !status && !*entry; i++) {
-    const sb_variables v = sb_variables_of(spec, ROWS, COLS, sb_cuda_sm(run->cuda));
+    const sb_variables v = sb_variables_of(spec, run->rows, COLS, sb_cuda_sm(run->cuda));
     sb_launch launch;
     if (!sb_kernel_matches(sb_kernel_at(i), spec)) continue;
     status = sb_launch_fill(sb_kernel_at(i), spec->dtype, &v, step.data, &launch);
@@ -196,10 +207,10 @@ static int run_counters(int argc, char **argv) {
                                    NULL,
                                    NULL,
                                    NULL};
-  request r = {.device = "emu:sm_90", .folder = "bench/counters"};
+  request r = {.device = "emu:sm_90", .folder = "bench/counters", .rows = 16};
   int exit_code = sb_parse_options(&argp, argc, argv, &r);
   if (exit_code) return exit_code;
-  counter_run run = {0};
+  counter_run run = {.rows = r.rows};
   char *counted = NULL, path[1024];
   size_t size = 0;
   sb_status status = open_run(&r, &run);

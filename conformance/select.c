@@ -57,6 +57,7 @@ typedef struct walk {
   uint64_t used[LISTS]; /* items of the explicit lists that made a case */
   bool variants;        /* a pattern asks for variants */
   bool full;
+  const char *tier;
 } walk;
 
 /* The shapes of the tiers in columns a group: one row, prime rows, a tail, tile - 1, tile + 1, a wide row. */
@@ -139,6 +140,10 @@ static sb_status add_shapes(walk *w, sb_case *c) {
     status = sb_shape_parse(item, &c->rows, &c->cols);
     if (!status) status = add_seeds(w, c);
   }
+  if (!shapes && c->fill->shape) {
+    c->fill->shape(&c->spec, &c->rows, &c->cols);
+    return add_seeds(w, c);
+  }
   for (size_t i = 0; !w->selection->shapes && !status && i < sizeof tier_shapes / sizeof *tier_shapes; i++) {
     if (tier_shapes[i].full_only && !w->full) continue;
     c->rows = tier_shapes[i].rows;
@@ -172,7 +177,8 @@ static sb_status add_fills(walk *w, sb_case *c) {
   if (w->selection->input) return add_inputs(w, c);
   for (int i = 0; !status && i < sb_fill_table_count; i++) {
     c->fill = sb_fill_table[i];
-    if (listed(w->selection->fills, c->fill->name, NULL)) status = add_shapes(w, c);
+    const bool in_tier = c->fill->tier ? strcmp(c->fill->tier, w->tier) == 0 : w->full || strcmp(w->tier, "smoke") == 0;
+    if (w->selection->fills ? listed(w->selection->fills, c->fill->name, NULL) : in_tier) status = add_shapes(w, c);
   }
   return status;
 }
@@ -311,8 +317,11 @@ static sb_status select_product(const sb_selection *selection, const sb_device *
   walk w = {.selection = selection, .device = device, .list = list};
   const char *tier = selection->tier ? selection->tier : "smoke";
   w.full = strcmp(tier, "full") == 0;
-  if (!w.full && strcmp(tier, "smoke") != 0)
-    return sb_fail(SB_USAGE, "unknown tier '%.60s'; there are: smoke, full", tier);
+  w.tier = tier;
+  bool known = w.full || strcmp(tier, "smoke") == 0;
+  for (int i = 0; i < sb_fill_table_count; i++)
+    known |= sb_fill_table[i]->tier && !strcmp(sb_fill_table[i]->tier, tier);
+  if (!known) return sb_fail(SB_USAGE, "unknown tier '%.60s'; there are: smoke, full, sweep16", tier);
   for (int i = 0; i < selection->pattern_count; i++) w.variants |= strchr(selection->patterns[i], '+') != NULL;
   sb_status status = check_words(selection);
   for (int r = 0; r < sb_recipe_count() && !status; r++) {

@@ -2,13 +2,13 @@
  * drivers. */
 #include "samebits/kernels.h"
 
-/* A tensor row is taken by BX threads, 16 elements each where it fits; a block has BY rows, so that it has 128 threads
+/* A tensor row is taken by BX threads, 32 elements each where it fits; a block has BY rows, so that it has 128 threads
  * or more. */
-#define BX     "min(1024,ceil(cols/512)*32)"
+#define BX     "min(512,ceil(cols/1024)*32)"
 #define BY     "max(1,floor(128/" BX "))"
 #define BLOCKS "min(2147483647,ceil(rows/" BY "))"
-/* Group steps also split a long row, in pieces of 16 * BX elements. */
-#define PIECES "min(65535,ceil(cols/(16*" BX ")))"
+/* Group steps also split a long row, in pieces of 32 * BX elements. */
+#define PIECES "min(65535,ceil(cols/(32*" BX ")))"
 
 #define BY_ROWS   .grid = {BLOCKS}, .block = {BX, BY}
 #define BY_GROUPS .grid = {BLOCKS, PIECES}, .block = {BX, BY}

@@ -108,6 +108,34 @@ START_TEST(ties_of_both_kinds) {
 }
 END_TEST
 
+/* In the shape of its tier, sweep16 has in the blocks of each exponent every f16 value up to the block's largest, and
+ * nothing above it. */
+START_TEST(sweep16_takes_every_value) {
+  sb_spec spec;
+  sb_tensor x;
+  const sb_fill *fill;
+  int64_t rows, cols;
+  sb_ok(sb_fill_parse("sweep16", &fill));
+  sb_ok(sb_spec_make("int4-weight-only", SB_WEIGHT, SB_PREPARE, SB_ALIGNED, "", SB_F16, 128, &spec));
+  fill->shape(&spec, &rows, &cols);
+  filled(&spec, "sweep16", 1, rows, cols, &x);
+  const uint16_t *bits = x.data;
+  const int64_t per = (65536 + 126) / 127;
+  ck_assert_int_ge(rows * cols / 128, per * 31);
+  for (int64_t exponent = 0; exponent < 31; exponent++) {
+    static bool seen[65536];
+    memset(seen, 0, sizeof seen);
+    const uint16_t *block = bits + exponent * per * 128, most = *block;
+    ck_assert_int_eq(most >> 10, exponent);
+    for (int64_t i = 0; i < per * 128; i++) seen[block[i]] = true;
+    int wrong = 0;
+    for (int v = 0; v < 65536; v++) wrong += seen[v] != ((v & 0x7fff) <= most);
+    ck_assert_int_eq(wrong, 0);
+  }
+  sb_tensor_free(&x);
+}
+END_TEST
+
 /* A tensor without a tie is found out. */
 START_TEST(no_tie_is_noticed) {
   sb_spec spec;
@@ -169,6 +197,7 @@ int main(void) {
   tcase_add_test(tests, normal_deviates);
   tcase_add_test(tests, ties_everywhere);
   tcase_add_test(tests, ties_of_both_kinds);
+  tcase_add_test(tests, sweep16_takes_every_value);
   tcase_add_test(tests, no_tie_is_noticed);
   tcase_add_test(tests, elements_stand_alone);
   tcase_add_test(tests, special_has_all);

@@ -6,6 +6,7 @@
 #include "tests/suite.h"
 
 #include <glob.h>
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -241,6 +242,47 @@ START_TEST(layouts_change_no_bit) {
 }
 END_TEST
 
+/* ---- the short paths ---- */
+
+static int int4_code(double quotient) {
+  const double n = nearbyint(quotient);
+  return n < -8 ? -8 : n > 7 ? 7 : (int)n;
+}
+
+/* What float8_int4.cuh builds on: for every e4m3 code and every largest magnitude of its group, the quotient c / (amax
+ * / 8) rounded to f32 and then to f16 has the int4 code of the f32 quotient; code * g and 1040 * g are exact in f16 for
+ * every scale g that such a group keeps. */
+START_TEST(float8_quotients_may_round_to_f16) {
+  enum { LARGEST = 0x7e };
+  int seen = 0;
+  for (uint8_t a = 1; a <= LARGEST; a++) {
+    const double amax = sb_load(SB_E4M3, &a, 0), scale = (double)(float)(amax / 8);
+    uint8_t kept;
+    sb_store(SB_E4M3, &kept, 0, scale);
+    const double g = sb_load(SB_E4M3, &kept, 0);
+    ck_assert(amax <= 0x1p-7 || g >= 0x1p-9);
+    for (int code = 0; code <= LARGEST * 2 + 1; code++) {
+      const uint8_t c = (uint8_t)(code >> 1 | (code & 1) << 7);
+      if ((c & 0x7f) > a) continue;
+      const double quotient = (double)(float)(sb_load(SB_E4M3, &c, 0) / scale);
+      uint16_t half;
+      sb_store(SB_F16, &half, 0, quotient);
+      ck_assert_int_eq(int4_code(sb_load(SB_F16, &half, 0)), int4_code(quotient));
+      seen++;
+    }
+    for (int code = -8; code <= 7; code++) {
+      const double products[] = {code * g, 1040 * g};
+      for (int k = 0; k < 2; k++) {
+        uint16_t half;
+        sb_store(SB_F16, &half, 0, products[k]);
+        ck_assert_double_eq(sb_load(SB_F16, &half, 0), products[k]);
+      }
+    }
+  }
+  ck_assert_int_gt(seen, 16000);
+}
+END_TEST
+
 /* ---- captured outputs ---- */
 
 typedef struct through {
@@ -389,6 +431,7 @@ int main(void) {
   tcase_add_test(tests, every_step_has_its_kernel);
   tcase_add_loop_test(tests, layouts_change_no_bit, 0, 2);
   tcase_add_loop_test(tests, kernels_give_captured_outputs, 0, 2);
+  tcase_add_test(tests, float8_quotients_may_round_to_f16);
   tcase_add_test(tests, errors_name_their_cause);
   suite_add_tcase(suite, tests);
   return run_suite(suite);

@@ -45,3 +45,34 @@ __device__ __forceinline__ void e4m3_decode2(u32 code_a, u32 code_b, float &a, f
   b = e4m3_value(code_b);
 #endif
 }
+
+// Two values rounded to e4m3: in place, or as the f16 that hold them exactly, the first in the low half.
+__device__ __forceinline__ void e4m3_round2(float &a, float &b) {
+  u32 code_a, code_b;
+  e4m3_encode2(a, b, code_a, code_b);
+  e4m3_decode2(code_a, code_b, a, b);
+}
+__device__ __forceinline__ u32 e4m3_round_f16(float a, float b) {
+#if __CUDA_ARCH__ >= 890
+  u32 both;
+  asm("{.reg .b16 c;\n\tcvt.rn.satfinite.e4m3x2.f32 c, %1, %2;\n\tcvt.rn.f16x2.e4m3x2 %0, c;}"
+      : "=r"(both)
+      : "f"(b), "f"(a));
+  return both;
+#else
+  e4m3_round2(a, b);
+  return F16::pair(a, b);
+#endif
+}
+// The same of two f16.
+__device__ __forceinline__ u32 e4m3_round_f16(u32 pair) {
+#if __CUDA_ARCH__ >= 890
+  u32 both;
+  asm("{.reg .b16 c;\n\tcvt.rn.satfinite.e4m3x2.f16x2 c, %1;\n\tcvt.rn.f16x2.e4m3x2 %0, c;}" : "=r"(both) : "r"(pair));
+  return both;
+#else
+  float a, b;
+  F16::widen(pair, a, b);
+  return e4m3_round_f16(a, b);
+#endif
+}

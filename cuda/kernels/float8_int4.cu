@@ -3,7 +3,7 @@
 // and dequantize_rowgroup_i4_<to> reads it so. dequantize_..._<form> reads what choose_qparams gave.
 #include "float8_int4.cuh"
 
-#define ENTRY extern "C" __global__ void __launch_bounds__(1024)
+#define ENTRY extern "C" __global__ void __launch_bounds__(512, 1)
 
 #define DEQUANTIZE(format, suffix, ...)                                                                                \
   ENTRY dequantize_rowgroup_i4_##format##suffix(const void *codes, const void *packed, const void *scale,              \

@@ -1,7 +1,7 @@
 // Entries of float8 per row: <op>_row_<from>_<to>[_<form>].
 #include "float8_row.cuh"
 
-#define ENTRY extern "C" __global__ void __launch_bounds__(1024)
+#define ENTRY extern "C" __global__ void __launch_bounds__(512, 1)
 
 #define SHARED_ENTRIES(format, Format)                                                                                 \
   ENTRY quantize_row_##format##_e4m3(const void *x, void *scale, void *codes, i64 rows, i64 cols, i64 x_stride,        \

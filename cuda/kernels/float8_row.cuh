@@ -28,7 +28,9 @@ struct RowTorchao {
 
 template <class Format, class Form> struct Float8Row {
   typedef Format T;
+  typedef Format Inner;
   typedef typename Form::Extrema Extrema;
+  enum { has_plain = 0 };
   struct Qparams {
     float scale;
   };

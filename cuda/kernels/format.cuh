@@ -16,9 +16,14 @@ struct alignas(16) Vector {
   u32 word[4];
 };
 
-// vec: elements in a vector; tiles: vectors that a thread holds, 16 elements in every format.
+// Adding it to an f32 below 2^22 rounds that to an integer n, to nearest and ties to even, and the low bits of the sum
+// are n's.
+#define SB_INTEGER 0x1.8p23f
+
+// vec: elements in a vector; tiles: vectors that a thread holds, 32 elements in every format; packed: whether
+// packed.cuh has the operations on pairs of them.
 struct F32 {
-  enum { bytes = 4, vec = 4, tiles = 4 };
+  enum { bytes = 4, vec = 4, tiles = 8, significand = 24, packed = 0 };
   static __device__ __forceinline__ float smallest_normal() { return 0x1p-126f; }
   static __device__ __forceinline__ float round(float value) { return value; }
   static __device__ __forceinline__ void round2(float &, float &) {}
@@ -39,8 +44,14 @@ struct F32 {
   }
 };
 
+#if __CUDA_ARCH__ >= 800
+enum { has_packed = 1 };
+#else
+enum { has_packed = 0 };
+#endif
+
 struct BF16 {
-  enum { bytes = 2, vec = 8, tiles = 2 };
+  enum { bytes = 2, vec = 8, tiles = 4, significand = 8, packed = has_packed };
   static __device__ __forceinline__ float smallest_normal() { return 0x1p-126f; }
 
   // Bits of the nearest bf16, ties to even; NaN stays NaN.
@@ -57,13 +68,22 @@ struct BF16 {
     const u32 bits = f2u(value), rounded = bits + 0x7fffu + (bits >> 16 & 1u);
     return (bits & 0x7fffffffu) > 0x7f800000u ? 0x7fff0000u : rounded;
   }
-  static __device__ __forceinline__ float low(u32 bits) { return u2f(bits << 16); }
-  static __device__ __forceinline__ float high(u32 bits) { return u2f(bits & 0xffff0000u); }
-  static __device__ __forceinline__ void round2(float &a, float &b) {
-    const u32 bits = pair(a, b);
+  // In assembly, so that the bits are not moved to a register of another type, which PTX counts as an instruction.
+  static __device__ __forceinline__ float low(u32 bits) {
+    float value;
+    asm("shl.b32 %0, %1, 16;" : "=f"(value) : "r"(bits));
+    return value;
+  }
+  static __device__ __forceinline__ float high(u32 bits) {
+    float value;
+    asm("and.b32 %0, %1, 0xffff0000;" : "=f"(value) : "r"(bits));
+    return value;
+  }
+  static __device__ __forceinline__ void widen(u32 bits, float &a, float &b) {
     a = low(bits);
     b = high(bits);
   }
+  static __device__ __forceinline__ void round2(float &a, float &b) { widen(pair(a, b), a, b); }
   static __device__ __forceinline__ float round(float value) { return low(pair(value, 0.0f)); }
   static __device__ __forceinline__ float load(const void *base, i64 index) {
     return low(__ldg(static_cast<const unsigned short *>(base) + index));
@@ -82,7 +102,7 @@ struct BF16 {
 };
 
 struct F16 {
-  enum { bytes = 2, vec = 8, tiles = 2 };
+  enum { bytes = 2, vec = 8, tiles = 4, significand = 11, packed = has_packed };
   static __device__ __forceinline__ float smallest_normal() { return 0x1p-14f; }
   static __device__ __forceinline__ u32 pair(float low, float high) {
     u32 bits;
@@ -137,13 +157,18 @@ __device__ __forceinline__ u32 bytes4(u32 a, u32 b, u32 c, u32 d) {
   return __byte_perm(__byte_perm(a, b, 0x0040), __byte_perm(c, d, 0x0040), 0x5410);
 }
 
-// N code bytes (N = 4 or 8) from and to an address that is a multiple of N.
-template <int N> __device__ __forceinline__ void store_codes(void *to, const u32 *code) {
-  const u32 low = bytes4(code[0], code[1], code[2], code[3]);
+// The low bytes of N codes (N = 4 or 8), in N / 4 words.
+template <int N> __device__ __forceinline__ void code_words(const u32 *code, u32 *word) {
+  word[0] = bytes4(code[0], code[1], code[2], code[3]);
+  if (N == 8) word[1] = bytes4(code[4], code[5], code[6], code[7]);
+}
+
+// N code bytes to and from an address that is a multiple of N.
+template <int N> __device__ __forceinline__ void store_codes(void *to, const u32 *word) {
   if (N == 4)
-    *static_cast<u32 *>(to) = low;
+    *static_cast<u32 *>(to) = word[0];
   else
-    *static_cast<uint2 *>(to) = make_uint2(low, bytes4(code[4], code[5], code[6], code[7]));
+    *static_cast<uint2 *>(to) = make_uint2(word[0], word[1]);
 }
 template <int N> __device__ __forceinline__ void load_codes(const void *from, u32 *word) {
   if (N == 4) {

@@ -1,7 +1,7 @@
 // Entries of int4 per group, symmetric: <op>_group_<from>_<to>[_<flavor>].
 #include "int4_group.cuh"
 
-#define ENTRY extern "C" __global__ void __launch_bounds__(1024)
+#define ENTRY extern "C" __global__ void __launch_bounds__(512, 1)
 
 #define SHARED_ENTRIES(format, Format)                                                                                 \
   ENTRY quantize_group_##format##_i4(const void *x, void *scale, void *codes, void *packed, i64 rows, i64 cols,        \

@@ -3,22 +3,24 @@
 #pragma once
 #include "group.cuh"
 
-template <class Format, class Flavor> struct Int4Group {
+template <class Format, class Flavor> struct Int4Group : GroupsOfElements<Format> {
   typedef Format T;
   typedef AbsMax Extrema;
-  enum { needs_extrema = 0 }; // by quantize
+  typedef typename GroupsOfElements<Format>::Row Row;
+  enum { needs_extrema = 0, has_plain = T::packed }; // needs_extrema: by quantize
   struct Qparams {
     float scale, inverse;
   };
   typedef Qparams Stored;
 
   // scale = max(r(amax / 7.5), smallest_normal(T)); zero_point = 0.
-  static __device__ __forceinline__ Qparams choose(const Extrema &e) {
+  static __device__ __forceinline__ Qparams choose(const Extrema &e, const Row &) {
     const float scale =
         at_least(T::round(divide_constant<Flavor>(e.amax(), 7.5f, 0x1.111112p-3f)), T::smallest_normal());
     return {scale, T::round(__frcp_rn(scale))};
   }
-  static __device__ __forceinline__ Qparams load(const void *scale, const void *, i64 index, const Extrema &) {
+  static __device__ __forceinline__ Qparams load(const void *scale, const void *, i64 index, const Extrema &,
+                                                 const Row &) {
     const float s = T::load(scale, index);
     return {s, T::round(__frcp_rn(s))};
   }
@@ -43,6 +45,15 @@ template <class Format, class Flavor> struct Int4Group {
     steps2(q, a, b, step_a, step_b);
     code_a = static_cast<u32>(step_a);
     code_b = static_cast<u32>(step_b);
+  }
+
+  // The scale is finite, then so is every element, and |x * inverse| < 8: its integer is -8 or more.
+  static __device__ __forceinline__ bool plain(const Qparams &q) { return q.scale < u2f(0x7f800000u); }
+  static __device__ __forceinline__ void plain_values(const Qparams &q, Vector &v) {
+    PackedInt4<T>::values(v, q.inverse, q.scale);
+  }
+  static __device__ __forceinline__ u32 plain_codes(const Qparams &q, const Vector &v) {
+    return PackedInt4<T>::codes(v, q.inverse);
   }
   // r(code * scale)
   static __device__ __forceinline__ void values2(const Qparams &q, float &a, float &b) {

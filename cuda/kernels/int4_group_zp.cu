@@ -3,7 +3,7 @@
 // and dequantize_groupzp_i4_<to> reads them so. dequantize_..._<flavor> reads what choose_qparams gave.
 #include "int4_group_zp.cuh"
 
-#define ENTRY extern "C" __global__ void __launch_bounds__(1024)
+#define ENTRY extern "C" __global__ void __launch_bounds__(512, 1)
 
 // f32 in memory, used as convert would have stored it.
 template <class T> struct RoundedTo {

@@ -7,10 +7,11 @@
 
 // stored_narrow: prepare's values come from the scale and zero_point that convert stores (aligned), r(scale) and
 // r(zero_point); otherwise from the f32 ones (torchao).
-template <class Format, class Flavor> struct Int4GroupZp {
+template <class Format, class Flavor> struct Int4GroupZp : GroupsOfElements<Format> {
   typedef Format T;
   typedef MinMax Extrema;
-  enum { needs_extrema = 1, stored_narrow = Flavor::nan_is_zero };
+  typedef typename GroupsOfElements<Format>::Row Row;
+  enum { needs_extrema = 1, stored_narrow = Flavor::nan_is_zero, has_plain = 1 };
   struct Qparams {
     float scale, zero_point, amin;
   };
@@ -18,7 +19,7 @@ template <class Format, class Flavor> struct Int4GroupZp {
     float scale, zero_point;
   };
 
-  static __device__ __forceinline__ Qparams choose(const Extrema &e) {
+  static __device__ __forceinline__ Qparams choose(const Extrema &e, const Row &) {
     const float range = at_least(__fsub_rn(e.amax(), e.amin()), 1e-6f);
     const float scale = divide_constant<Flavor>(range, 15.0f, 0x1.111112p-4f);
     return {scale, __fadd_rn(e.amin(), __fmul_rn(scale, 8.0f)), e.amin()};
@@ -35,6 +36,29 @@ template <class Format, class Flavor> struct Int4GroupZp {
   }
   static __device__ __forceinline__ Stored kept(const Qparams &q) {
     return stored_narrow ? Stored{T::round(q.scale), T::round(q.zero_point)} : Stored{q.scale, q.zero_point};
+  }
+
+  // The scale is finite, then so is every element; none is below amin, and (x - amin) / scale is 15 or rounds to it for
+  // the largest: nothing is clamped. The sum is SB_INTEGER + 8 + code.
+  static __device__ __forceinline__ bool plain(const Qparams &q) { return q.scale < u2f(0x7f800000u); }
+  static __device__ __forceinline__ void plain_sums(const Qparams &q, const Vector &v, float *sum) {
+    T::unpack(v, sum);
+#pragma unroll
+    for (int j = 0; j < T::vec; j++) sum[j] = __fadd_rn(__fdiv_rn(__fsub_rn(sum[j], q.amin), q.scale), SB_INTEGER);
+  }
+  static __device__ __forceinline__ void plain_values(const Qparams &q, Vector &v) {
+    float y[T::vec];
+    plain_sums(q, v, y);
+    const Stored to = kept(q);
+#pragma unroll
+    for (int j = 0; j < T::vec; j++)
+      y[j] = __fadd_rn(__fmul_rn(__fsub_rn(y[j], SB_INTEGER + 8.0f), to.scale), to.zero_point);
+    T::pack(y, v);
+  }
+  static __device__ __forceinline__ u32 plain_codes(const Qparams &q, const Vector &v) {
+    float sum[T::vec];
+    plain_sums(q, v, sum);
+    return nibbles_of_sums<T::vec>(sum);
   }
   // fl(fl(code * scale) + zero_point)
   static __device__ __forceinline__ void values2(const Qparams &q, float &a, float &b) {
@@ -58,7 +82,7 @@ template <class Format, class Flavor, class Kept> struct Int4GroupZpIn : Int4Gro
   typedef typename Base::Stored Stored;
 
   static __device__ __forceinline__ Qparams load(const void *scale, const void *zero_point, i64 index,
-                                                 const typename Base::Extrema &e) {
+                                                 const typename Base::Extrema &e, const typename Base::Row &) {
     return {Kept::load(scale, index), Kept::load(zero_point, index), e.amin()};
   }
   static __device__ __forceinline__ Stored read(const void *scale, const void *zero_point, i64 index, i64) {

@@ -1,7 +1,7 @@
 // Entries of int8 per token: <op>_token_<from>_<to>[_<flavor>].
 #include "int8_token.cuh"
 
-#define ENTRY extern "C" __global__ void __launch_bounds__(1024)
+#define ENTRY extern "C" __global__ void __launch_bounds__(512, 1)
 
 // What the flavors share: quantize and dequantize take their qparams as given.
 #define SHARED_ENTRIES(format, Format)                                                                                 \

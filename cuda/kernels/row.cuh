@@ -1,5 +1,5 @@
 // Steps whose scale belongs to a whole row: one block row (blockDim.x threads, a multiple of 32) a tensor row,
-// blockDim.y rows a block. A row of up to 16 * blockDim.x elements is read from memory once: it stays in registers
+// blockDim.y rows a block. A row of up to 32 * blockDim.x elements is read from memory once: it stays in registers
 // between the reduction and the result. A longer row is read again, last part first. Vectors cover what is aligned;
 // scalars the rest of the row.
 //
@@ -10,6 +10,10 @@
 //   values2(qparams, a, b)                      two elements to their fake-quantized values, before the last rounding
 //   decode2(qparams, code_a, code_b, a, b)      two codes (sign-extended or raw byte) to values, before the last
 //   rounding
+// Where S::has_plain, a fused step whose qparams are S::plain (no element is or becomes a NaN, and none leaves the
+// range that its own scale was made for) takes a vector at a time, in fewer instructions and the same bits:
+//   plain_values(qparams, vector)               to the rounded values, in place
+//   plain_codes(qparams, vector, words)         to the codes, as they are stored
 #pragma once
 #include "flavor.cuh"
 #include "reduce.cuh"
@@ -26,30 +30,69 @@ __device__ __forceinline__ bool multiple_of(const void *pointer, i64 stride_byte
 // Loads the vectors of tile `index` that lie below `vectors`; zeros elsewhere. All loads are issued before the first
 // use.
 template <class T> __device__ __forceinline__ void load_tile(Tile<T> &tile, const char *row, i64 index, i64 vectors) {
+  const i64 first = index * (blockDim.x * T::tiles) + threadIdx.x;
+  const char *from = row + first * 16;
+  if ((index + 1) * (blockDim.x * T::tiles) <= vectors) {
 #pragma unroll
-  for (int k = 0; k < T::tiles; k++) {
-    const i64 at = (index * T::tiles + k) * blockDim.x + threadIdx.x;
-    tile.v[k] = at < vectors ? load_vector(row + at * 16) : Vector{{0, 0, 0, 0}};
+    for (int k = 0; k < T::tiles; k++) tile.v[k] = load_vector(from + k * (blockDim.x * 16));
+  } else {
+#pragma unroll
+    for (int k = 0; k < T::tiles; k++)
+      tile.v[k] = first + k * blockDim.x < vectors ? load_vector(from + k * (blockDim.x * 16)) : Vector{{0, 0, 0, 0}};
   }
 }
 
-template <class S, int op>
-__device__ __forceinline__ void emit_vector(const typename S::Qparams &q, const Vector &v, char *to, i64 at) {
+// Whether the fused path of `op` may take S's plain form.
+template <class S, int op> __device__ __forceinline__ bool is_plain(const typename S::Qparams &q) {
+  if constexpr (S::has_plain && op != QUANTIZE) return S::plain(q);
+  return false;
+}
+
+// The fake-quantized vector, rounded; v holds elements in S::Inner.
+template <class S, bool plain> __device__ __forceinline__ void value_vector(const typename S::Qparams &q, Vector &v) {
   typedef typename S::T T;
-  float x[T::vec];
-  T::unpack(v, x);
-  if (op == PREPARE) {
+  if constexpr (plain) {
+    S::plain_values(q, v);
+  } else {
+    float x[T::vec];
+    S::Inner::unpack(v, x);
 #pragma unroll
     for (int k = 0; k < T::vec; k += 2) S::values2(q, x[k], x[k + 1]);
-    Vector y;
-    T::pack(x, y);
-    store_vector(to + at * 16, y);
-  } else {
-    u32 code[T::vec];
-#pragma unroll
-    for (int k = 0; k < T::vec; k += 2) S::codes2(q, x[k], x[k + 1], code[k], code[k + 1]);
-    store_codes<T::vec>(to + at * T::vec, code);
+    T::pack(x, v);
   }
+}
+
+// A vector to values or codes.
+template <class S, int op, bool plain>
+__device__ __forceinline__ void emit_vector(const typename S::Qparams &q, Vector &v, char *to) {
+  typedef typename S::T T;
+  if constexpr (op == PREPARE) {
+    value_vector<S, plain>(q, v);
+    store_vector(to, v);
+  } else {
+    u32 word[2];
+    if constexpr (plain) {
+      S::plain_codes(q, v, word);
+    } else {
+      float x[T::vec];
+      u32 code[T::vec];
+      T::unpack(v, x);
+#pragma unroll
+      for (int k = 0; k < T::vec; k += 2) S::codes2(q, x[k], x[k + 1], code[k], code[k + 1]);
+      code_words<T::vec>(code, word);
+    }
+    store_codes<T::vec>(to, word);
+  }
+}
+
+// The vectors of a tile, the thread's first of them at `at`; `width`: bytes of a vector's result.
+template <class S, int op, bool plain>
+__device__ __forceinline__ void emit_row_tile(const typename S::Qparams &q, Tile<typename S::T> &tile, char *to, i64 at,
+                                              i64 vectors, int width) {
+#pragma unroll
+  for (int k = 0; k < S::T::tiles; k++)
+    if (at + k * blockDim.x < vectors)
+      emit_vector<S, op, plain>(q, tile.v[k], to + at * width + k * (blockDim.x * width));
 }
 
 template <class S, int op>
@@ -82,27 +125,23 @@ __device__ __forceinline__ void row_step(const void *x, void *scale, void *zero_
     const char *from = static_cast<const char *>(x) + row * x_stride * T::bytes;
     char *to = static_cast<char *>(result) + row * result_stride * width;
     const i64 vectors = aligned ? static_cast<i64>(static_cast<unsigned long long>(length) / T::vec) : 0;
-    const i64 tile_vectors = static_cast<i64>(blockDim.x) * T::tiles;
+    const unsigned tile_vectors = blockDim.x * T::tiles;
     i64 tiles = 0;
-    while (tiles * tile_vectors < vectors) tiles++;
     Tile<T> tile;
     typename S::Qparams q;
 
     if (op == QUANTIZE) {
       if (length) q = S::load(scale, zero_point, row);
+      while (tiles * tile_vectors < vectors) tiles++;
     } else {
-      typename S::Extrema extrema = S::Extrema::none();
+      Gather<T, typename S::Extrema> gather = Gather<T, typename S::Extrema>::none();
 #pragma unroll 1
-      for (i64 t = 0; t < tiles; t++) {
-        load_tile<T>(tile, from, t, vectors);
+      for (; tiles * tile_vectors < vectors; tiles++) {
+        load_tile<T>(tile, from, tiles, vectors);
 #pragma unroll
-        for (int k = 0; k < T::tiles; k++) {
-          float e[T::vec];
-          T::unpack(tile.v[k], e);
-#pragma unroll
-          for (int j = 0; j < T::vec; j++) extrema.add(e[j]);
-        }
+        for (int k = 0; k < T::tiles; k++) gather.add(tile.v[k]);
       }
+      typename S::Extrema extrema = gather.result();
 #pragma unroll 1
       for (i64 i = vectors * T::vec + threadIdx.x; i < length; i += blockDim.x) extrema.add(T::load(from, i));
       reduce_row(extrema, turn);
@@ -113,10 +152,12 @@ __device__ __forceinline__ void row_step(const void *x, void *scale, void *zero_
 #pragma unroll 1
       for (i64 t = tiles - 1; t >= 0; t--) {
         if (op == QUANTIZE || t != tiles - 1) load_tile<T>(tile, from, t, vectors);
-#pragma unroll
-        for (int k = 0; k < T::tiles; k++) {
-          const i64 at = (t * T::tiles + k) * blockDim.x + threadIdx.x;
-          if (at < vectors) emit_vector<S, op>(q, tile.v[k], to, at);
+        const i64 at = t * tile_vectors + threadIdx.x;
+        if (is_plain<S, op>(q)) {
+          if constexpr (S::has_plain && op != QUANTIZE)
+            emit_row_tile<S, op, true>(q, tile, to, at, vectors, width * T::vec);
+        } else {
+          emit_row_tile<S, op, false>(q, tile, to, at, vectors, width * T::vec);
         }
       }
 #pragma unroll 1

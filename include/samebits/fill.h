@@ -21,6 +21,9 @@ enum { SB_RANDOM_X, SB_RANDOM_CHANNELS, SB_RANDOM_ROWS, SB_RANDOM_BLOCKS, SB_RAN
 
 typedef struct sb_fill {
   const char *name, *summary;
+  const char *tier; /* the one tier that has this fill; NULL: all but those */
+  /* The shape in which the tier takes it; NULL: the tier's shapes. */
+  void (*shape)(const sb_spec *spec, int64_t *rows, int64_t *cols);
   bool ordinary; /* MISTRUSTED when all codes are equal, most are saturated, or every scale is at a floor */
   /* Fills x ([rows, cols] of spec->dtype, data allocated). SB_USAGE or SB_UNSUPPORTED when the spec has no such input.
    */

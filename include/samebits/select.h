@@ -10,7 +10,7 @@ typedef struct sb_selection {
   const char *recipes, *sides, *steps, *flavors, *dtypes, *shapes, *groups,
       *fills;                  /* flavors: FLAVOR or FLAVOR+VARIANT */
   const char *seeds;           /* numbers and ranges: "1,5..9" */
-  const char *tier;            /* smoke (default), full */
+  const char *tier;            /* smoke (default), full, sweep16 */
   const char *name;            /* a named set instead of everything above: fake_quantize_per_token_vs_convert, ... */
   const char *const *patterns; /* canonical case strings, and globs that filter the selection */
   int pattern_count;
