@@ -60,7 +60,8 @@ void sb_report_html_benches(const sb_run_report *r, FILE *to) {
       if (r->benches[i]->samples[s] > most) most = r->benches[i]->samples[s];
   fputs("<h2 id=\"speed\">Speed</h2>\n<p>Medians of the samples; the box spans the middle half of them, the whiskers "
         "all. The "
-        "last column is the share of the roofline: the bandwidth of a copy, measured in the same run. A prediction is "
+        "last column is the share of the roofline: the bandwidth of a copy, measured in the same run; of a prediction, "
+        "the published bandwidth. A prediction is "
         "computed from exact counts and was not measured.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>case</th>"
         "<th>device</th><th class=\"number\">time</th><th>samples</th><th class=\"number\">n</th><th "
         "class=\"number\">throughput</th><th class=\"number\">of the roofline</th></tr></thead>\n<tbody>\n",

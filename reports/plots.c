@@ -47,6 +47,7 @@ static sb_status plot_throughput(const sb_run_report *r, const point *points, in
   int series = 0, devices = 0;
   double rooflines[8];
   const char *names[8];
+  bool predicted[8];
   sb_status status = sb_plot_begin(folder, "throughput", &plot);
   if (status) return status;
   for (int i = 0; i < count; i++) {
@@ -62,8 +63,10 @@ static sb_status plot_throughput(const sb_run_report *r, const point *points, in
     rooflines[devices] = 0;
     for (int i = 0; i < count; i++)
       if (strcmp(points[i].entry->device, r->merged->headers[d].device) == 0 &&
-          points[i].entry->roofline > rooflines[devices])
+          points[i].entry->roofline > rooflines[devices]) {
         rooflines[devices] = points[i].entry->roofline;
+        predicted[devices] = points[i].entry->predicted;
+      }
     names[devices] = r->merged->headers[d].device;
     devices += rooflines[devices] > 0;
   }
@@ -80,7 +83,8 @@ static sb_status plot_throughput(const sb_run_report *r, const point *points, in
   }
   for (int d = 0; d < devices; d++) {
     char title[160];
-    snprintf(title, sizeof title, "roofline of %.80s: the fastest copy of its run", names[d]);
+    snprintf(title, sizeof title, "roofline of %.80s: %s", names[d],
+             predicted[d] ? "published bandwidth, not measured" : "the fastest copy of its run");
     fprintf(plot.to, ", %.9g with lines lc rgb soft dt %d lw 1.5 title ", rooflines[d] * 1e-9, d % 4 + 2);
     sb_put_gnuplot(plot.to, title);
   }
@@ -92,6 +96,8 @@ static sb_status plot_throughput(const sb_run_report *r, const point *points, in
 static sb_status plot_sides(const sb_run_report *r, const point *points, int count, const char *folder) {
   enum { MOST = 24 };
   const char *a = NULL, *b = NULL;
+  bool computed[2] = {false, false};
+  char title[SB_DEVICE_NAME + 32];
   for (int i = 0; i < count; i++) {
     const char *device = points[i].entry->device;
     if (!a)
@@ -112,20 +118,24 @@ static sb_status plot_sides(const sb_run_report *r, const point *points, int cou
       sb_put_gnuplot(plot.to, x->key);
       fprintf(plot.to, " %.6g %.6g\n", 100 * x->bytes_per_second / x->roofline,
               100 * y->bytes_per_second / y->roofline);
+      computed[0] |= x->predicted;
+      computed[1] |= y->predicted;
       pairs++;
     }
   fputs("EOD\n", plot.to);
   (void)r;
   sb_plot_draw(&plot, "Share of the roofline, side by side", 0.2 + 0.05 * (pairs > 4 ? pairs : 4));
-  fprintf(plot.to, "set yrange [%d.5:-0.5]\n", pairs - 1);
+  fprintf(plot.to, "set lmargin at screen 0.52; set rmargin at screen 0.97; set yrange [%d.5:-0.5]\n", pairs - 1);
   fputs("unset grid; set grid xtics lc rgb line lw 1 lt 1\nset xlabel '% of the "
         "device'.\"'\".'s own "
         "roofline'; set xrange [0:*]; set ytics font ',10'\nset key outside above\nset style fill solid 0.9 noborder\n"
         "plot $pairs using ($2/2):($0-0.18):($2/2):(0.16):ytic(1) with boxxyerror lt 1 title ",
         plot.to);
-  sb_put_gnuplot(plot.to, a);
+  snprintf(title, sizeof title, "%s%s", a, computed[0] ? " (predicted)" : "");
+  sb_put_gnuplot(plot.to, title);
   fputs(", $pairs using ($3/2):($0+0.18):($3/2):(0.16) with boxxyerror lt 2 title ", plot.to);
-  sb_put_gnuplot(plot.to, b);
+  snprintf(title, sizeof title, "%s%s", b, computed[1] ? " (predicted)" : "");
+  sb_put_gnuplot(plot.to, title);
   fputs("\n", plot.to);
   if (pairs) return sb_plot_end(&plot);
   fclose(plot.to);
@@ -201,7 +211,7 @@ sb_status sb_report_plots(sb_run_report *r, const char *folder) {
   r->plot_folder = folder;
   if (!status && count > 0) {
     status = plot_throughput(r, points, count, folder);
-    note(r, "throughput", "Throughput by size. Dashed: the roofline, the fastest copy of the same run.");
+    note(r, "throughput", "Throughput by size. Dashed: the roofline; what is predicted was not measured.");
   }
   if (!status && count > 0) status = plot_sides(r, points, count, folder);
   snprintf(path, sizeof path, "%s/side-by-side.gp", folder);
