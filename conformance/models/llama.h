@@ -1,0 +1,95 @@
+/* A Llama ready to run: its shape, its weights as the matrix product wants them, and one thread's work on some
+ * sequences. */
+#ifndef SAMEBITS_MODELS_LLAMA_H
+#define SAMEBITS_MODELS_LLAMA_H
+
+#include "conformance/models/layer.h"
+#include "samebits/model_eval.h"
+
+typedef struct sb_llama_config {
+  int64_t hidden, intermediate, layers, heads, kv_heads, head_dim, vocabulary;
+  float norm_eps;
+  double rope_theta;
+} sb_llama_config;
+
+/* From config.json, every number checked. SB_UNSUPPORTED: another architecture, scaled rotary embeddings, biases. */
+sb_status sb_llama_config_read(const json_t *config, const char *label, sb_llama_config *c);
+
+/* ---- the matrix product ---- */
+
+enum { SB_PANEL = 16 }; /* columns of a panel: 16 outputs for each of K inputs, contiguous */
+
+/* Floats that the panels of W [n, k] take. */
+int64_t sb_panels_size(int64_t n, int64_t k);
+void sb_panels_fill(const float *w, int64_t n, int64_t k, float *panels);
+
+/* y[m, n] = x[m, k] W^T; each sum in the order of k, one rounding a product and a sum. */
+void sb_multiply(const float *x, int64_t m, int64_t k, const float *panels, int64_t n, float *y);
+
+/* Causal attention of one head over one sequence: q, k, v and out [length, dim] with row strides; scratch: 2 * length
+ * floats and length * dim. Rounds to bf16 where `narrow`: scores, scaled scores, probabilities, output. */
+typedef struct sb_attention {
+  const float *q, *k, *v;
+  float *out, *scratch;
+  int64_t length, dim, q_stride, kv_stride;
+  float scaling;
+  bool narrow;
+} sb_attention;
+void sb_attend(const sb_attention *a);
+
+/* One rounding to bf16, in place. */
+void sb_narrow(float *values, int64_t count);
+
+/* ---- Linear ---- */
+
+typedef struct sb_linear {
+  int64_t n, k;
+  float *panels;
+  bool quantized; /* the input is, too, by `activation` */
+  bool scaled;    /* a product of codes, scaled afterwards by both scales (float8 convert) */
+  float *scale;   /* [n], where scaled */
+  sb_spec activation;
+} sb_linear;
+
+typedef struct sb_linear_input { /* an input as a Linear takes it */
+  float *values;
+  float *scale;        /* [rows], where scaled */
+  uint16_t *narrow[2]; /* bf16 on its way in and out of the reference */
+  uint8_t *codes;
+} sb_linear_input;
+
+/* Quantizes the weight once. */
+sb_status sb_linear_make(const sb_model_layer *layer, sb_format T, const sb_stored *row, int64_t group,
+                         sb_linear_step step, sb_linear *linear);
+void sb_linear_free(sb_linear *linear);
+
+/* x [rows, k] -> in, as `linear` takes it; then y [rows, n]. */
+sb_status sb_linear_quantize(const sb_linear *linear, sb_format T, const float *x, int64_t rows, sb_linear_input *in);
+void sb_linear_run(const sb_linear *linear, sb_format T, const sb_linear_input *in, int64_t rows, float *y);
+
+/* ---- the model ---- */
+
+enum { SB_Q, SB_K, SB_V, SB_O, SB_GATE, SB_UP, SB_DOWN, SB_BLOCK_LINEARS };
+
+typedef struct sb_llama_block {
+  sb_linear linear[SB_BLOCK_LINEARS];
+  float *input_norm, *post_norm;
+} sb_llama_block;
+
+typedef struct sb_llama {
+  sb_llama_config config;
+  sb_format T;
+  float *embedding, *norm;
+  sb_llama_block *blocks;
+  sb_linear head;
+} sb_llama;
+
+/* Reads and quantizes all weights. */
+sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, sb_format T, const sb_stored *row,
+                        int64_t group, sb_linear_step step, sb_llama *llama);
+void sb_llama_free(sb_llama *llama);
+
+/* Logits [count, length, vocabulary] of sequences of token ids [count, length]; single-threaded. */
+sb_status sb_llama_forward(const sb_llama *llama, const int32_t *tokens, int64_t count, int64_t length, float *logits);
+
+#endif
