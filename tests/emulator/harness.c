@@ -39,7 +39,8 @@ uint16_t edge_16(int k) { return (uint16_t)(k < 4096 ? (unsigned)k * 16u + (rand
 void open_arch(int arch, const char *suite) {
   char name[32], path[512];
   (void)snprintf(name, sizeof name, "emu:sm_%d", arch);
-  (void)snprintf(path, sizeof path, "%s/%s_%d.ptx", TEST_PTX_DIR, suite, arch);
+  const char *other = getenv("SAMEBITS_TEST_PTX"); /* of another compiler */
+  (void)snprintf(path, sizeof path, "%s/%s_%d.ptx", other ? other : TEST_PTX_DIR, suite, arch);
   FILE *f = fopen(path, "rb");
   ck_assert_msg(f != NULL, "%s is missing", path);
   static char text[4 << 20];
