@@ -20,7 +20,7 @@ static const struct argp_option table[] = {
     {"group", GROUP, "G,...", 0, "group sizes (default: each recipe's)", 1},
     {"fill", FILL, "F,...", 0, "fills: samebits list fills", 1},
     {"seed", SEED, "N,...", 0, "seeds, ranges FIRST..LAST, or random (default: 1)", 1},
-    {"tier", TIER, "TIER", 0, "smoke (default) or full", 1},
+    {"tier", TIER, "TIER", 0, "smoke (default), full or sweep16", 1},
     {"name", NAME, "SET", 0, "a named set: samebits list cases", 1},
     {"shard", SHARD, "I/N", 0, "the I-th of N parts, by hash of the case", 1},
     {"shuffle", SHUFFLE, "SEED", 0, "in random order", 1},
