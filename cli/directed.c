@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLS = 32, TRIES = 16 };
+enum { COLS = 32, TRIES = 16, MOST_ROWS = 33, MOST_CONTRACTS = 64 }; /* the smoke tier's tallest shape has 33 rows */
 
 typedef struct options {
   const char *output, *from, *recipe;
@@ -72,6 +72,8 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
   sb_directed_pool pool = {.cols = COLS};
   sb_status status = SB_OK;
   char prefix[200], key[220];
+  static sb_contract_case contracts[MOST_CONTRACTS];
+  int count = 0;
   bool search = !o->recipe || strcmp(o->recipe, recipe) == 0;
   snprintf(key, sizeof key, "%s %s %s ", recipe, side, sb_format_of(dtype)->name);
   if (o->from) status = known_rows(o->from, key, &pool);
@@ -85,7 +87,10 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
     if (strcmp(recipe, "float8-dynamic-act-float8-weight") == 0) at.group_size = 0;
     at.group_size = at.group_size ? at.group_size : COLS; /* the row of the pool */
     status = sb_directed_search(&at, TRIES, o->only, &pool);
+    if (count < MOST_CONTRACTS) contracts[count++] = at;
   }
+  if (status == SB_OK && pool.count > MOST_ROWS && count)
+    status = sb_directed_prune(contracts, count, MOST_ROWS, &pool);
   for (int r = 0; r < pool.count; r++) {
     fprintf(f, "%s %s %s", recipe, side, sb_format_of(dtype)->name);
     for (int j = 0; j < COLS; j++) put(f, pool.x[r * COLS + j]);

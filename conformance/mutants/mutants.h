@@ -36,4 +36,8 @@ typedef struct sb_directed_pool {
 /* `only`: for this mechanism, or NULL. */
 sb_status sb_directed_search(const sb_contract_case *at, int tries, const sb_mechanism *only, sb_directed_pool *pool);
 
+/* Drops rows, the first first, as long as every rewrite of these contracts that some row tells is still told by one
+ * that stays, until `most` are left or none can go. At most 64 rows. */
+sb_status sb_directed_prune(const sb_contract_case *at, int contracts, int most, sb_directed_pool *pool);
+
 #endif
