@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than any tensor: a length beyond it is no length, and nothing is allocated for it. */
+#define MOST_REQUEST ((size_t)1 << 38)
+
 static sb_status put(sb_safetensors_writer *response, const char *key, const char *value) {
   return sb_safetensors_put_metadata(response, key, value);
 }
@@ -85,7 +88,7 @@ sb_status sb_worker_serve(sb_device *device, int in, int out) {
     sb_safetensors_writer *response = NULL;
     sb_tensor tensors[SB_SLOTS] = {0};
     bool timeout;
-    status = sb_blob_get(in, "the request", SIZE_MAX / 4, INFINITY, &request, &timeout);
+    status = sb_blob_get(in, "the request", MOST_REQUEST, INFINITY, &request, &timeout);
     if (status || !request) break;
     const char *op = word(request, "op");
     quit = strcmp(op, "quit") == 0;
