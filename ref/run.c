@@ -3,6 +3,7 @@
 #include "ref/registry.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,15 +34,26 @@ static sb_isa best_isa(void) {
   return SB_ISA_PORTABLE;
 }
 
-typedef struct share {
+/* What the threads of a run share: each takes the next rows until there are none, so that a slower one holds up nobody.
+ */
+typedef struct queue {
   const sb_job *job;
-  int64_t begin, end;
+  int64_t rows, portion;
+  atomic_int_least64_t next;
+} queue;
+
+typedef struct share {
+  queue *of;
   int8_t *codes_row;
 } share;
 
 static void *run_share(void *argument) {
   const share *s = argument;
-  s->job->impl->rows(s->job, s->begin, s->end, s->codes_row);
+  queue *q = s->of;
+  for (int64_t begin; (begin = atomic_fetch_add(&q->next, q->portion)) < q->rows;) {
+    const int64_t left = q->rows - begin;
+    q->job->impl->rows(q->job, begin, begin + (left < q->portion ? left : q->portion), s->codes_row);
+  }
   return NULL;
 }
 
@@ -56,7 +68,7 @@ static int thread_count(int wanted, int64_t rows, int64_t cols) {
   return threads < 1 ? 1 : (int)threads;
 }
 
-/* Rows in equal shares; a thread that cannot be started has its share done here. */
+/* A thread that cannot be started leaves its rows to the others. */
 static sb_status run_rows(const sb_job *job, int64_t rows, int threads) {
   int8_t *codes_rows = NULL;
   const bool need_codes = sb_wanted(job, SB_PACKED) && !sb_wanted(job, SB_CODES);
@@ -65,18 +77,18 @@ static sb_status run_rows(const sb_job *job, int64_t rows, int threads) {
     if (!codes_rows)
       return sb_fail(SB_NO_MEMORY, "out of memory: %d rows of %lld codes", threads, (long long)job->cols);
   }
+  enum { PORTIONS = 16 }; /* of a thread: many enough to even out, few enough to cost nothing */
+  queue all = {.job = job,
+               .rows = rows,
+               .portion = threads == 1 ? rows : (rows + threads * PORTIONS - 1) / (threads * PORTIONS)};
   share shares[MAX_THREADS];
   pthread_t handles[MAX_THREADS];
   bool started[MAX_THREADS] = {false};
   for (int i = 0; i < threads; i++) {
-    shares[i] = (share){job, rows / threads * i + (rows % threads < i ? rows % threads : i),
-                        rows / threads * (i + 1) + (rows % threads < i + 1 ? rows % threads : i + 1),
-                        need_codes ? codes_rows + (int64_t)i * job->cols : NULL};
+    shares[i] = (share){&all, need_codes ? codes_rows + (int64_t)i * job->cols : NULL};
     if (i > 0) started[i] = pthread_create(&handles[i], NULL, run_share, &shares[i]) == 0;
   }
-  for (int i = 0; i < threads; i++) {
-    if (!started[i]) run_share(&shares[i]);
-  }
+  run_share(&shares[0]);
   for (int i = 1; i < threads; i++) {
     if (started[i]) pthread_join(handles[i], NULL);
   }
