@@ -1,29 +1,5 @@
 /* samebits expect: rows for what a run's failures are explained by, and against rows that are out of date. */
-#include "tests/suite.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/samebits-expect-XXXXXX";
-static char output[1 << 15];
-
-static int shell(const char *line) {
-  char command[3072];
-  snprintf(command, sizeof command, "cd '%s' && S='%s/samebits' D='%s' && { %s; } 2>&1", SAMEBITS_SOURCE_DIR,
-           SAMEBITS_BINARY_DIR, folder, line);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  output[fread(output, 1, sizeof output - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void expect(int code, int expected, const char *part) {
-  ck_assert_msg(code == expected && strstr(output, part), "exit %d, expected %d with '%s':\n%s", code, expected, part,
-                output);
-}
+#include "tests/shell.h"
 
 /* A divergence that nothing expected becomes a row with its mechanism, shown first and written on request; with the row
  * the same cases are EXPECTED; a row that the run called out of date goes, comments stay. */
@@ -63,9 +39,6 @@ START_TEST(bad_input) {
   expect(shell("$S expect $D/run --failures $D/saved --file $D/no/where --write --link l"), 3, "cannot write");
 }
 END_TEST
-
-static void make_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-static void remove_folder(void) { ck_assert_int_eq(shell("rm -rf $D"), 0); }
 
 int main(void) {
   Suite *suite = suite_create("expect");

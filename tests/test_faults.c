@@ -2,38 +2,10 @@
  * process is killed. The properties: it never ends by a signal; exit code 0 only with the very result that it gives
  * without the fault, never 1 (a false "bits differ"), else one line that says what failed; what a run or a history
  * holds afterwards can be read, and every case that it holds is as it is without the fault. */
-#include "tests/suite.h"
+#define SHELL_SETUP "P='" SAMEBITS_BINARY_DIR "/libsamebits_faults.so'; " /* the preload */
+#include "tests/shell.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/samebits-faults-XXXXXX";
-static char output[1 << 16];
-
-/* Runs a shell line in the project's folder with $S the program, $D the test's folder and $P the preload; its status.
- */
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *format, ...) {
-  char line[3072], command[4096];
-  va_list list;
-  va_start(list, format);
-  vsnprintf(line, sizeof line, format, list);
-  va_end(list);
-  snprintf(command, sizeof command, "cd '%s' && S='%s/samebits' D='%s' P='%s' && { %s; } 2>&1", SAMEBITS_SOURCE_DIR,
-           SAMEBITS_BINARY_DIR, folder, SAMEBITS_BINARY_DIR "/libsamebits_faults.so", line);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  output[fread(output, 1, sizeof output - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static void make_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-static void remove_folder(void) { ck_assert_int_eq(shell("rm -rf $D"), 0); }
 
 #define SELECT                                                                                                         \
   "--recipe int4-weight-only --flavor aligned --step both,prepare --dtype f32 --shape 4x256,5x640 --fill normal,tie"

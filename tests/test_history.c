@@ -1,35 +1,6 @@
 /* The history of runs, and the plots. */
-#include "tests/suite.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/samebits-history-XXXXXX";
-static char output[1 << 16];
-
-/* Runs a shell line with $S the program in the test's own folder; its exit code. */
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *format, ...) {
-  char line[2048], command[4096];
-  va_list list;
-  va_start(list, format);
-  vsnprintf(line, sizeof line, format, list);
-  va_end(list);
-  snprintf(command, sizeof command, "cd '%s' && S='%s/samebits' && { %s; } 2>&1", folder, SAMEBITS_BINARY_DIR, line);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  output[fread(output, 1, sizeof output - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void expect(int code, int expected, const char *part) {
-  ck_assert_msg(code == expected && strstr(output, part), "exit %d, expected %d with '%s':\n%s", code, expected, part,
-                output);
-}
+#define SHELL_SETUP "cd \"$D\"; "
+#include "tests/shell.h"
 
 /* A run of one check and one bench on a device, of a commit, at a time, with digests and a speed. */
 static void write_run(const char *name, const char *device, const char *git, int day, const char *digest, double ms) {
@@ -56,15 +27,13 @@ static void write_run(const char *name, const char *device, const char *git, int
   ck_assert_int_eq(fclose(to), 0);
 }
 
-static void make_folder(void) {
-  ck_assert_ptr_nonnull(mkdtemp(folder));
+static void make_runs(void) {
+  make_folder();
   write_run("a", "ref", "aaa", 1, "11", 1.0);
   write_run("b", "ref", "bbb", 2, "11", 1.1);
   write_run("c", "ref", "ccc", 3, "22", 0.9);
   write_run("d", "emu:sm_90", "ccc", 3, "22", 0.5);
 }
-static void remove_folder(void) { ck_assert_int_eq(shell("rm -rf '%s'", folder), 0); }
-
 /* Runs go in once each, whatever their order, and come out by device and time, with what changed; a run comes back as
  * the lines that it was. */
 START_TEST(what_goes_in_comes_out) {
@@ -152,7 +121,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("history");
   TCase *tests = tcase_create("history");
-  tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
+  tcase_add_unchecked_fixture(tests, make_runs, remove_folder);
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, what_goes_in_comes_out);
   tcase_add_test(tests, bad_input);

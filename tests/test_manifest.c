@@ -6,46 +6,37 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static sb_case_status verdict_of(const char *manifest) {
-  char path[1024];
-  snprintf(path, sizeof path, "%s/docs/examples/kernels/%s", SAMEBITS_SOURCE_DIR, manifest);
-  const sb_device_options device_options = {.kernels = path};
+/* A case of the int8 activation on the emulator, with the kernels of a manifest. */
+static sb_result run_with(const char *manifest, const char *step_and_shape) {
+  const sb_device_options device_options = {.kernels = manifest};
   const sb_check_options options = {0};
+  char text[SB_CASE_TEXT];
   sb_case c;
   sb_result result;
   sb_device *device;
-  sb_ok(sb_case_parse("int8-dynamic-act-int4-weight/activation/quantize@aligned/f32/13x384:g0/tie:1", &c));
+  snprintf(text, sizeof text, "int8-dynamic-act-int4-weight/activation/%s:g0/tie:1", step_and_shape);
+  sb_ok(sb_case_parse(text, &c));
   sb_ok(sb_device_open("emu:sm_90", &device_options, &device));
   sb_ok(sb_check(device, &c, &options, &result));
-  const sb_case_status status = result.status;
-  sb_result_free(&result);
+  sb_result_free(&result); /* status and reason stay */
   sb_device_close(device);
-  return status;
+  return result;
 }
+
+#define EXAMPLES SAMEBITS_SOURCE_DIR "/docs/examples/kernels/"
 
 /* The example's right kernel passes where its wrong one, which adds the zero point before it rounds, fails. */
 START_TEST(a_manifest_replaces_our_kernels) {
-  ck_assert_int_eq(verdict_of("manifest.json"), SB_PASS);
-  ck_assert_int_eq(verdict_of("manifest_wrong.json"), SB_FAIL);
+  ck_assert_int_eq(run_with(EXAMPLES "manifest.json", "quantize@aligned/f32/13x384").status, SB_PASS);
+  ck_assert_int_eq(run_with(EXAMPLES "manifest_wrong.json", "quantize@aligned/f32/13x384").status, SB_FAIL);
 }
 END_TEST
 
 /* With a manifest, what none of its rows computes is UNSUPPORTED: our kernels do not pass for somebody else's. */
 START_TEST(our_kernels_do_not_stand_in) {
-  char path[1024];
-  snprintf(path, sizeof path, "%s/docs/examples/kernels/manifest.json", SAMEBITS_SOURCE_DIR);
-  const sb_device_options device_options = {.kernels = path};
-  const sb_check_options options = {0};
-  sb_case c;
-  sb_result result;
-  sb_device *device;
-  sb_ok(sb_case_parse("int8-dynamic-act-int4-weight/activation/convert@aligned/f32/13x384:g0/tie:1", &c));
-  sb_ok(sb_device_open("emu:sm_90", &device_options, &device));
-  sb_ok(sb_check(device, &c, &options, &result));
+  const sb_result result = run_with(EXAMPLES "manifest.json", "convert@aligned/f32/13x384");
   ck_assert_int_eq(result.status, SB_CASE_UNSUPPORTED);
   ck_assert_msg(strstr(result.reason, "no kernel of the manifest") != NULL, "%s", result.reason);
-  sb_result_free(&result);
-  sb_device_close(device);
 }
 END_TEST
 
@@ -69,18 +60,9 @@ START_TEST(nothing_compared_is_no_pass) {
         "{\n ret;\n}\n",
         out);
   fclose(out);
-  const sb_device_options device_options = {.kernels = path};
-  const sb_check_options options = {0};
-  sb_case c;
-  sb_result result;
-  sb_device *device;
-  sb_ok(sb_case_parse("int8-dynamic-act-int4-weight/activation/quantize@aligned/f32/4x64:g0/tie:1", &c));
-  sb_ok(sb_device_open("emu:sm_90", &device_options, &device));
-  sb_ok(sb_check(device, &c, &options, &result));
+  const sb_result result = run_with(path, "quantize@aligned/f32/4x64");
   ck_assert_msg(result.status == SB_ERROR && strstr(result.reason, "nothing was compared"), "%s: %s",
                 sb_case_status_names[result.status], result.reason);
-  sb_result_free(&result);
-  sb_device_close(device);
   unlink(path);
   unlink(file);
   rmdir(folder);

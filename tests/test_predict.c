@@ -1,11 +1,8 @@
 /* Exact counts and predictions of the emulator's bench. */
 #include "samebits/predict.h"
-#include "tests/suite.h"
+#include "tests/shell.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
 
 /* The counts are those that are pinned for the same kernel and row length, they repeat exactly, and the time is the
  * roofline's: the greater of bytes over bandwidth and warp instructions over the issue rate. */
@@ -57,47 +54,33 @@ START_TEST(refusals) {
 }
 END_TEST
 
-static int shell(const char *line, char *output, size_t room) {
-  char command[2048];
-  snprintf(command, sizeof command,
-           "cd '%s' && S='%s/samebits' && D=$(mktemp -d) && { %s; } 2>&1; R=$?; rm -rf $D; exit $R",
-           SAMEBITS_SOURCE_DIR, SAMEBITS_BINARY_DIR, line);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  output[fread(output, 1, room - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* The command writes a run that says it is a prediction, for each device of a list; two runs are the same, and counters
  * that differ between architectures are shown. */
 START_TEST(the_command) {
-  static char output[1 << 16];
 #define BENCH "$S bench --recipe int8-dynamic-act-int4-weight --side activation --dtype f32 --shape 8x512 --device "
   ck_assert_int_eq(
       shell(BENCH "emu:sm_80,emu:sm_90 --output $D/a && " BENCH "emu:sm_80,emu:sm_90 --output $D/b >/dev/null && "
                   "$S compare $D/a $D/b && grep -c '\"predicted\":true' $D/a && $S report $D/a --html $D/h && grep -c "
-                  "'class=\"predicted\"' $D/h",
-            output, sizeof output),
+                  "'class=\"predicted\"' $D/h"),
       0);
   ck_assert_msg(strstr(output, "PREDICTION") && strstr(output, "no GPU was involved") && strstr(output, "\n4\n4\n") &&
                     strstr(output, "4 SAME, 0 FASTER"),
                 "%s", output);
   const int code =
       shell(BENCH "emu:sm_90 --output $D/a >/dev/null && " BENCH "emu:sm_100 --output $D/b >/dev/null && $S compare "
-                  "$D/a $D/b",
-            output, sizeof output);
+                  "$D/a $D/b");
   ck_assert_msg((code == 0 || code == 1) && strstr(output, "predicted") &&
                     strstr(output, "counters: thread_instructions "),
                 "%d: %s", code, output);
-  ck_assert_int_eq(shell(BENCH "emu:sm_90 --json", output, sizeof output), 2);
-  ck_assert_int_eq(shell(BENCH "emu:nothing", output, sizeof output), 2);
+  ck_assert_int_eq(shell(BENCH "emu:sm_90 --json"), 2);
+  ck_assert_int_eq(shell(BENCH "emu:nothing"), 2);
 }
 END_TEST
 
 int main(void) {
   Suite *suite = suite_create("predict");
   TCase *tests = tcase_create("predict");
+  tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, counts_are_exact);
   tcase_add_test(tests, refusals);

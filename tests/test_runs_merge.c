@@ -1,42 +1,8 @@
 /* Runs put together: shards, thread counts, a run that was killed and what completed it. */
-#include "tests/suite.h"
+#include "tests/shell.h"
 
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/samebits-merge-XXXXXX";
-static char output[1 << 16];
-
-static void make_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-
-/* Runs a shell line in the project's folder, with $S the program and $D the test's own folder; its exit code. */
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *format, ...) {
-  char line[2048], command[4096];
-  va_list list;
-  va_start(list, format);
-  vsnprintf(line, sizeof line, format, list);
-  va_end(list);
-  snprintf(command, sizeof command, "cd '%s' && S='%s/samebits' D='%s' && { %s; } 2>&1", SAMEBITS_SOURCE_DIR,
-           SAMEBITS_BINARY_DIR, folder, line);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  output[fread(output, 1, sizeof output - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void remove_folder(void) { ck_assert_int_eq(shell("rm -rf $D"), 0); }
-
-static void expect(int code, int expected, const char *part) {
-  ck_assert_msg(code == expected && strstr(output, part), "exit %d, expected %d with '%s':\n%s", code, expected, part,
-                output);
-}
 
 /* int4-weight-only is all cells of one flavor and dtype: some are EXPECTED, and ci/required.txt asks for them. */
 #define SELECT "--recipe int4-weight-only --flavor torchao-0.18-cpu --dtype bf16 --step both,prepare"

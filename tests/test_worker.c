@@ -1,40 +1,6 @@
 /* Workers: other people's programs as devices, the right, the wrong and the broken. */
-#include "tests/suite.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/samebits-worker-XXXXXX";
-static char output[1 << 16];
-
-/* Runs a shell line in the project's folder, with $S the program, $D the test's own folder and $P a Python with numpy;
- * its exit code. */
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *format, ...) {
-  char line[2048], command[4096];
-  va_list list;
-  va_start(list, format);
-  vsnprintf(line, sizeof line, format, list);
-  va_end(list);
-  snprintf(command, sizeof command, "cd '%s' && S='%s/samebits' D='%s' P=/usr/bin/python3 && { %s; } 2>&1",
-           SAMEBITS_SOURCE_DIR, SAMEBITS_BINARY_DIR, folder, line);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  output[fread(output, 1, sizeof output - 1, pipe)] = 0;
-  const int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void make_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-static void remove_folder(void) { ck_assert_int_eq(shell("rm -rf $D"), 0); }
-
-static void expect(int code, int expected, const char *part) {
-  ck_assert_msg(code == expected && strstr(output, part), "exit %d, expected %d with '%s':\n%s", code, expected, part,
-                output);
-}
+#define SHELL_SETUP "P=/usr/bin/python3; " /* a Python with numpy */
+#include "tests/shell.h"
 
 #define SELECT "--recipe int8-dynamic-act-int4-weight --side activation --flavor aligned --dtype f32"
 
