@@ -94,7 +94,7 @@ static sb_status take_result(void *context, const sb_case *c, sb_status status, 
     sb_required_fill(&t->required, &c->spec, device->name, result->elements);
   else
     t->bad++;
-  sb_repro(c, &(sb_repro_options){t->r->input, t->r->device.kernels, t->r->device.lift_gates}, repro);
+  sb_repro(c, &(sb_repro_options){t->r->input, t->r->device.kernels, t->r->contracts, t->r->device.lift_gates}, repro);
   if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro);
   const bool ends = result->status == SB_CRASH || result->status == SB_TIMEOUT; /* and would take this process along */
   if (result->status != SB_PASS && t->r->save && !ends) {
@@ -280,6 +280,14 @@ static int split_devices(const sb_check_request *r, char *names[MAX_DEVICES]) {
   return count;
 }
 
+/* Whether a word is a whole case: lists have no meaning beside it. */
+static bool names_case(const sb_check_request *r) {
+  sb_case c;
+  for (int i = 0; i < r->selection.pattern_count; i++)
+    if (sb_pattern_case(&r->selection, r->selection.patterns[i], &c)) return true;
+  return false;
+}
+
 static sb_status run_all(tally *t, sb_check_request *r) {
   char *names[MAX_DEVICES];
   sb_safetensors *input = NULL;
@@ -295,6 +303,8 @@ static sb_status run_all(tally *t, sb_check_request *r) {
   if (!status && r->device.kernels && count == 1 && strcmp(names[0], "ref") == 0)
     status =
         sb_fail(SB_USAGE, "--kernels %.200s needs a device that runs kernels: --device emu:sm_90", r->device.kernels);
+  if (!r->selection.recipes && !r->selection.name && !r->selection.only && !names_case(r))
+    r->selection.recipes = sb_contracts_recipes();
   if (r->input) {
     r->selection.side = r->selection.sides;
     if (r->selection.sides && strcmp(r->selection.sides, "auto") == 0) r->selection.sides = NULL;

@@ -9,7 +9,7 @@
 typedef struct sb_check_request {
   sb_selection selection;
   char *devices;
-  const char *input, *tensors, *output, *required, *expect, *save, *resume;
+  const char *input, *tensors, *contracts, *output, *required, *expect, *save, *resume;
   bool json, fail_fast;
   int64_t max_errors, jobs;
   sb_device_options device;

@@ -32,6 +32,14 @@ int sb_report(const char *name, sb_status status);
 int sb_parse_options(const struct argp *argp, int argc, char **argv, void *input);
 error_t sb_argp_error(sb_status status);
 
+/* The option --contracts: the folder's contracts, as recipes too, and its directed.txt for the fill `directed`. */
+#define SB_CONTRACTS_HELP "contracts of your own: DIR/RECIPE/SIDE-STEP@FLAVOR[+VARIANT].contract"
+error_t sb_take_contracts(const char *folder);
+
+/* The comma list of the recipes that --contracts gave, NULL: none. It is what a command is about that names no recipe.
+ */
+const char *sb_contracts_recipes(void);
+
 /* SB_USAGE where a command would write over the file that it reads. Either may be NULL. */
 sb_status sb_refuse_overwriting(const char *output, const char *read);
 

@@ -30,10 +30,8 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case KEY_OUTPUT:
     o->output = word;
     return 0;
-  case KEY_CONTRACTS: {
-    sb_status status = sb_contracts_add(word);
-    return status ? sb_argp_error(status) : 0;
-  }
+  case KEY_CONTRACTS:
+    return sb_take_contracts(word);
   case ARGP_KEY_ARG:
     if (o->name) o->too_many = true;
     o->name = word;
@@ -44,7 +42,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
 }
 
 static const struct argp_option table[] = {
-    {"contracts", KEY_CONTRACTS, "DIR", 0, "contracts of your own: DIR/<recipe>/<side>-<step>@<flavor>.contract", 0},
+    {"contracts", KEY_CONTRACTS, "DIR", 0, SB_CONTRACTS_HELP, 0},
     {"input", KEY_INPUT, "FILE", 0, "tensors: CASE.x (and what a single operation takes)", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "where the results go, in the golden format", 0},
     {"dtype", KEY_DTYPE, "f32|bf16|f16", 0, "where the file's metadata do not say", 0},

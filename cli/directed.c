@@ -1,6 +1,7 @@
 /* samebits directed make: inputs searched for each mechanism, as the data of the fill `directed`. */
 #include "cli/command.h"
 #include "conformance/mutants/mutants.h"
+#include "samebits/recipe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 enum { COLS = 32, TRIES = 16, MOST_ROWS = 33, MOST_CONTRACTS = 64 }; /* the smoke tier's tallest shape has 33 rows */
 
 typedef struct options {
-  const char *output, *from, *recipe;
+  const char *output, *from, *recipe, *dtype;
   const sb_mechanism *only;
 } options;
 
@@ -26,13 +27,14 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'r':
     o->recipe = word;
     return 0;
+  case 't':
+    o->dtype = word;
+    return 0;
   case 'm':
     o->only = sb_mechanism_find(word);
     return o->only ? 0 : sb_argp_error(sb_fail(SB_USAGE, "no mechanism '%s' (samebits list mechanisms)", word));
-  case 'c': {
-    sb_status status = sb_contracts_add(word);
-    return status ? sb_argp_error(status) : 0;
-  }
+  case 'c':
+    return sb_take_contracts(word);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -74,7 +76,11 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
   char prefix[200], key[220];
   static sb_contract_case contracts[MOST_CONTRACTS];
   int count = 0;
-  bool search = !o->recipe || strcmp(o->recipe, recipe) == 0;
+  const sb_recipe *known = sb_recipe_find(recipe);
+  bool own = known && known->methods, search = o->dtype && strcmp(o->dtype, sb_format_of(dtype)->name) != 0 ? false
+                                               : o->recipe ? strcmp(o->recipe, recipe) == 0
+                                                           : own || !sb_contracts_recipes();
+  if (!search && !o->from) return SB_OK;
   snprintf(key, sizeof key, "%s %s %s ", recipe, side, sb_format_of(dtype)->name);
   if (o->from) status = known_rows(o->from, key, &pool);
   snprintf(prefix, sizeof prefix, "%s/%s/", recipe, side);
@@ -82,10 +88,9 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
     sb_contract_case at;
     const char *name = sb_contracts_name(i);
     if (strncmp(name, prefix, strlen(prefix)) != 0) continue;
-    status = sb_contract_case_parse(name, dtype, strcmp(side, "weight") == 0 && strstr(recipe, "int4") ? COLS : 0, &at);
+    status = sb_contract_case_parse(name, dtype, 0, &at);
     if (status != SB_OK || (strcmp(at.step, "prepare") != 0 && strcmp(at.step, "convert") != 0)) continue;
-    if (strcmp(recipe, "float8-dynamic-act-float8-weight") == 0) at.group_size = 0;
-    at.group_size = at.group_size ? at.group_size : COLS; /* the row of the pool */
+    at.group_size = COLS; /* the row of the pool */
     status = sb_directed_search(&at, TRIES, o->only, &pool);
     if (count < MOST_CONTRACTS) contracts[count++] = at;
   }
@@ -105,8 +110,9 @@ static int make(int argc, char **argv) {
   static const struct argp_option table[] = {{"output", 'o', "FILE", 0, "where the rows go", 0},
                                              {"from", 'f', "FILE", 0, "rows to start from", 0},
                                              {"recipe", 'r', "R", 0, "search for this recipe only", 0},
+                                             {"dtype", 't', "T", 0, "f32, bf16 or f16: search for this one only", 0},
                                              {"mechanism", 'm', "ID", 0, "search for this mechanism only", 0},
-                                             {"contracts", 'c', "DIR", 0, "contracts of your own", 0},
+                                             {"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0},
                                              {0}};
   static const struct argp argp = {
       table, parse, "", "Searches inputs on which each mechanism differs from its contract.", NULL, NULL, NULL};

@@ -37,10 +37,8 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'l':
     o->how.lift_gates = true;
     return 0;
-  case 'c': {
-    sb_status status = sb_contracts_add(word);
-    return status ? sb_argp_error(status) : 0;
-  }
+  case 'c':
+    return sb_take_contracts(word);
   case ARGP_KEY_ARGS:
     o->words = state->argv + state->next;
     o->count = state->argc - state->next;
@@ -206,7 +204,7 @@ static int run(int argc, char **argv) {
       {"input", 'i', "FILE", 0, "the tensors of cases with the fill `file`", 0},
       {"kernels", 'k', "MANIFEST", 0, "other people's kernels, as in check", 0},
       {"lift-gates", 'l', NULL, 0, "run what upstream's architecture gates refuse", 0},
-      {"contracts", 'c', "DIR", 0, "contracts of your own: DIR/<recipe>/<side>-<step>@<flavor>.contract", 0},
+      {"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0},
       {0}};
   static const struct argp argp = {
       table,

@@ -27,6 +27,8 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'r':
     o->required = word;
     return 0;
+  case 'c':
+    return sb_take_contracts(word);
   case 'j':
     o->json = true;
     return 0;
@@ -76,6 +78,7 @@ static int verify(int argc, char **argv) {
   static const struct argp_option table[] = {
       {"oracle", 'o', "ref|contract", 0, "what computes the expected bits (default: ref)", 0},
       {"required", 'r', "FILE", 0, "cells that must be verified without a difference (as ci/required.txt)", 0},
+      {"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0},
       {"json", 'j', NULL, 0, "one JSON object a mismatch, then one with the counts", 0},
       {0}};
   static const struct argp argp = {table, parse, "FILE...", "Compares captured outputs, bit for bit, with an oracle.",

@@ -20,14 +20,22 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'd':
     o->device = word;
     return 0;
+  case 'c':
+    return sb_take_contracts(word);
   default:
     return ARGP_ERR_UNKNOWN;
   }
 }
 
-/* The lists that take no option. */
+static error_t parse_contracts(int key, char *word, struct argp_state *state) {
+  (void)state;
+  return key == 'c' ? sb_take_contracts(word) : ARGP_ERR_UNKNOWN;
+}
+
+/* The lists that take no other option. */
 static int no_options(int argc, char **argv) {
-  static const struct argp argp = {NULL, NULL, "", NULL, NULL, NULL, NULL};
+  static const struct argp_option table[] = {{"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0}, {0}};
+  static const struct argp argp = {table, parse_contracts, "", NULL, NULL, NULL, NULL};
   return sb_parse_options(&argp, argc, argv, NULL);
 }
 
@@ -51,7 +59,7 @@ static int list_recipes(int argc, char **argv) {
 
 static int list_paths(int argc, char **argv, bool variants) {
   int exit_code = no_options(argc, argv);
-  for (int flavor = 0; !exit_code && flavor < SB_FLAVORS; flavor++) {
+  for (int flavor = 0; !exit_code && flavor < SB_MOST_FLAVORS && sb_flavor_names[flavor]; flavor++) {
     if (!variants) printf("%s\n", sb_flavor_names[flavor]);
     for (int i = 0; i < sb_recipe_count(); i++)
       for (int p = 0; p < sb_recipe_at(i)->path_count; p++) {
@@ -93,7 +101,9 @@ static int list_devices(int argc, char **argv) {
 
 static int list_cases(int argc, char **argv) {
   static const struct argp_option table[] = {
-      {"device", 'd', "D", 0, "the device whose cases they are (default: ref)", 0}, {0}};
+      {"device", 'd', "D", 0, "the device whose cases they are (default: ref)", 0},
+      {"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0},
+      {0}};
   static const struct argp_child children[] = {{&sb_select_argp, 0, NULL, 1}, {0}};
   static const struct argp argp = {
       table, parse, "[CASE|GLOB...]", "Prints the cases of a selection, then the named sets.", children, NULL, NULL};
@@ -104,6 +114,7 @@ static int list_cases(int argc, char **argv) {
   int exit_code = sb_parse_options(&argp, argc, argv, &o);
   if (exit_code) return exit_code;
   sb_status status = sb_device_open(o.device, &device_options, &device);
+  if (!o.selection.recipes && o.selection.pattern_count == 0) o.selection.recipes = sb_contracts_recipes();
   if (!status) status = sb_select(&o.selection, device, &list);
   if (status) exit_code = sb_report(argv[0], status);
   for (int i = 0; i < list.count; i++) {

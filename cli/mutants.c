@@ -29,10 +29,8 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'a':
     o->all = true;
     return 0;
-  case 'c': {
-    sb_status status = sb_contracts_add(word);
-    return status ? sb_argp_error(status) : 0;
-  }
+  case 'c':
+    return sb_take_contracts(word);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -51,8 +49,18 @@ static sb_status spec_of(const sb_contract_case *at, sb_spec *spec) {
                       0, spec);
 }
 
-static bool is_group(const sb_contract_case *at) {
-  return strcmp(at->side, "weight") == 0 && strstr(at->recipe, "int4");
+/* The recipe's group; 32 where any will do, so that a row has many. */
+static int64_t usual_group(const sb_contract_case *at) {
+  sb_side side;
+  const sb_recipe *recipe = sb_recipe_find(at->recipe);
+  if (!recipe || sb_side_parse(at->side, &side) || recipe->default_group[side] == 0) return 0;
+  return strncmp(at->recipe, "float8", 6) == 0 ? 128 : 32;
+}
+
+/* Whether --contracts gave it. */
+static bool is_own(const sb_contract_case *at) {
+  sb_spec spec;
+  return spec_of(at, &spec) == SB_OK && strcmp(spec.recipe->name, at->recipe) == 0 && spec.recipe->methods;
 }
 
 typedef struct totals {
@@ -84,10 +92,12 @@ static sb_status matrix(const char *name, sb_format dtype, totals *t) {
   int count = 0;
   sb_status status = sb_contract_case_parse(name, dtype, 0, &at);
   if (status) return status;
-  if (is_group(&at)) at.group_size = strncmp(at.recipe, "float8", 6) == 0 ? 128 : 32;
+  at.group_size = usual_group(&at);
   status = spec_of(&at, &spec);
   for (int f = 0; f < sb_fill_table_count && count < SB_MUTANT_FILLS && !status; f++) {
-    x[count] = sb_tensor_2d(dtype, ROWS, 512);
+    /* Blocks of several rows: the smoke tier's shape with room for all directed rows. */
+    const bool wide = spec.recipe->tile[0] > 1 && strcmp(sb_fill_table[f]->name, "directed") == 0;
+    x[count] = sb_tensor_2d(dtype, wide ? 2 : ROWS, wide ? 4096 : 512);
     status = sb_tensor_alloc(&x[count]);
     if (status || sb_fill_table[f]->make(&spec, 1, &x[count]) != SB_OK) {
       sb_tensor_free(&x[count]);
@@ -118,9 +128,9 @@ static int run(int argc, char **argv) {
   static const struct argp_option table[] = {
       {"recipe", 'r', "R", 0, "only this recipe", 0},
       {"dtype", 't', "D", 0, "only this dtype", 0},
-      {"flavor", 'f', "F", 0, "only this flavor (default: torchao-0.18-cpu, aligned)", 0},
+      {"flavor", 'f', "F", 0, "only this flavor (default: torchao-0.18-cpu, aligned, and your own)", 0},
       {"all", 'a', NULL, 0, "convert and variants too, where they have contracts of their own", 0},
-      {"contracts", 'c', "DIR", 0, "contracts of your own", 0},
+      {"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0},
       {0}};
   static const struct argp argp = {
       table, parse, "", "Prints which fill kills which mechanism, for which recipe and dtype.", NULL, NULL, NULL};
@@ -134,10 +144,12 @@ static int run(int argc, char **argv) {
     sb_contract_case at;
     const char *name = sb_contracts_name(i);
     if (strncmp(name, "affine/", 7) == 0 || sb_contract_case_parse(name, SB_F32, 0, &at) != SB_OK) continue;
-    bool step = strcmp(at.step, "prepare") == 0 || (strcmp(at.step, "convert") == 0 && o.all);
+    const bool own = is_own(&at), all = o.all || own;
+    bool step = strcmp(at.step, "prepare") == 0 || (strcmp(at.step, "convert") == 0 && all);
     bool flavor = o.flavor ? strcmp(at.flavor, o.flavor) == 0
-                           : strcmp(at.flavor, "torchao-0.18-cpu") == 0 || strcmp(at.flavor, "aligned") == 0;
-    if (!step || !flavor || (o.recipe && strcmp(at.recipe, o.recipe) != 0) || (*at.variant && !o.all)) continue;
+                           : strcmp(at.flavor, "torchao-0.18-cpu") == 0 || strcmp(at.flavor, "aligned") == 0 || own;
+    if (!step || !flavor || (*at.variant && !all)) continue;
+    if (o.recipe ? strcmp(at.recipe, o.recipe) != 0 : !own && sb_contracts_recipes()) continue;
     for (int d = 0; d < 3 && !status; d++)
       if (!o.dtype || strcmp(o.dtype, sb_format_of(dtypes[d])->name) == 0) status = matrix(name, dtypes[d], &t);
   }

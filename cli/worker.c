@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { DEVICE = 0x7000, KERNELS, LIFT_GATES };
+enum { DEVICE = 0x7000, KERNELS, LIFT_GATES, CONTRACTS };
 
 typedef struct request {
   const char *device;
@@ -25,6 +25,8 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case LIFT_GATES:
     r->how.lift_gates = true;
     return 0;
+  case CONTRACTS:
+    return sb_take_contracts(word);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -33,6 +35,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
 static const struct argp_option table[] = {
     {"device", DEVICE, "D", 0, "which (default: ref)", 0},
     {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels", 0},
+    {"contracts", CONTRACTS, "DIR", 0, SB_CONTRACTS_HELP, 0},
     {"lift-gates", LIFT_GATES, NULL, 0, "run what upstream's architecture gates refuse", 0},
     {0}};
 

@@ -16,5 +16,6 @@ sb_status sb_fill_parse(const char *name, const sb_fill **fill) {
 }
 
 int64_t sb_fill_block(const sb_spec *spec, int64_t cols) {
+  if (spec->recipe->tile[1] > 0) return spec->recipe->tile[1] < cols ? spec->recipe->tile[1] : cols;
   return spec->group_size > 0 && spec->group_size <= cols ? spec->group_size : cols;
 }

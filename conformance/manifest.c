@@ -104,15 +104,18 @@ static sb_status check_entry(const json_t *entry, const sb_kernel *k) {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) known |= strcmp(key, keys[i]) == 0;
     if (!known) return sb_fail(SB_INVALID, "unknown key \"%.60s\"", key);
   }
-  const sb_recipe *recipe = sb_recipe_find(k->recipe);
-  if (!recipe) return sb_fail(SB_INVALID, "recipe: there is no '%.60s' (samebits list recipes)", k->recipe);
+  if (!sb_recipe_find(k->recipe))
+    return sb_fail(SB_INVALID, "recipe: there is no '%.60s' (samebits list recipes)", k->recipe);
   if (k->step == SB_BOTH) return sb_fail(SB_INVALID, "step: both is a comparison, which no kernel computes");
-  for (int i = 0; i < recipe->path_count; i++) {
-    const sb_path *path = &recipe->paths[i];
-    const bool has = k->step == SB_PREPARE ? path->prepare : k->step == SB_CONVERT ? path->convert : true;
-    if (has && path->side == k->side && path->flavor == k->flavor &&
-        (!k->variant || strcmp(path->variant, k->variant) == 0))
-      return SB_OK;
+  for (int r = 0; r < sb_recipe_count(); r++) {
+    const sb_recipe *recipe = sb_recipe_at(r);
+    for (int i = 0; i < recipe->path_count && strcmp(recipe->name, k->recipe) == 0; i++) {
+      const sb_path *path = &recipe->paths[i];
+      const bool has = k->step == SB_PREPARE ? path->prepare : k->step == SB_CONVERT ? path->convert : true;
+      if (has && path->side == k->side && path->flavor == k->flavor &&
+          (!k->variant || strcmp(path->variant, k->variant) == 0))
+        return SB_OK;
+    }
   }
   return sb_fail(SB_INVALID, "upstream defines no %s/%s/%s@%s%s%s", k->recipe, sb_side_names[k->side],
                  sb_step_names[k->step], sb_flavor_names[k->flavor], k->variant ? "+" : "",

@@ -230,6 +230,10 @@ const char *sb_repro(const sb_case *c, const sb_repro_options *options, char tex
     append(text, " --kernels ");
     quote(text, options->kernels);
   }
+  if (options->contracts) {
+    append(text, " --contracts ");
+    quote(text, options->contracts);
+  }
   if (options->lift_gates && *c->device) append(text, " --lift-gates");
   return text;
 }

@@ -101,7 +101,7 @@ static bool seed_number(const char **text, uint64_t *seed) {
   return errno == 0;
 }
 
-enum { MOST_SEEDS = 10000000 };
+enum { MOST_SEEDS = 10000000, MOST_TILE = 1024 };
 
 static sb_status parse_seed(const char *item, uint64_t *first, uint64_t *last) {
   const char *at = item;
@@ -144,6 +144,12 @@ static sb_status add_shapes(walk *w, sb_case *c) {
     c->fill->shape(&c->spec, &c->rows, &c->cols);
     return add_seeds(w, c);
   }
+  const int64_t *tile = c->spec.recipe->tile;
+  if (!shapes && tile[0] > 1 && tile[0] <= MOST_TILE && tile[1] <= MOST_TILE) { /* a whole tile, and parts of others */
+    c->rows = tile[0] + 1;
+    c->cols = tile[1] + 1;
+    status = add_seeds(w, c);
+  }
   for (size_t i = 0; !w->selection->shapes && !status && i < sizeof tier_shapes / sizeof *tier_shapes; i++) {
     if (tier_shapes[i].full_only && !w->full) continue;
     c->rows = tier_shapes[i].rows;
@@ -178,7 +184,9 @@ static sb_status add_fills(walk *w, sb_case *c) {
   for (int i = 0; !status && i < sb_fill_table_count; i++) {
     c->fill = sb_fill_table[i];
     const bool in_tier = c->fill->tier ? strcmp(c->fill->tier, w->tier) == 0 : w->full || strcmp(w->tier, "smoke") == 0;
-    if (w->selection->fills ? listed(w->selection->fills, c->fill->name, NULL) : in_tier) status = add_shapes(w, c);
+    if (w->selection->fills ? listed(w->selection->fills, c->fill->name, NULL)
+                            : in_tier && (!c->fill->applies || c->fill->applies(&c->spec)))
+      status = add_shapes(w, c);
   }
   return status;
 }
@@ -193,6 +201,7 @@ static sb_status add_groups(walk *w, const sb_recipe *recipe, const sb_path *pat
   sb_case c = {0};
   if (!groups) {
     sb_status status = sb_spec_make(recipe->name, path->side, step, path->flavor, path->variant, dtype, usual, &c.spec);
+    if (!status && c.spec.path != path) return SB_OK; /* another recipe of the name has it */
     return status ? status : add_fills(w, &c);
   }
   while (next_item(&groups, item)) {
@@ -201,7 +210,7 @@ static sb_status add_groups(walk *w, const sb_recipe *recipe, const sb_path *pat
     if (end == item || *end || group < 0 || group > INT32_MAX || (usual && group == 0))
       return sb_fail(SB_USAGE, "group size '%.60s' is not a positive number", item);
     sb_status status = sb_spec_make(recipe->name, path->side, step, path->flavor, path->variant, dtype, group, &c.spec);
-    if (!status) status = add_fills(w, &c);
+    if (!status && c.spec.path == path) status = add_fills(w, &c);
     if (status) return status;
   }
   return SB_OK;
@@ -213,7 +222,8 @@ static bool takes_path(walk *w, const sb_path *path, uint64_t *used) {
   if (!listed(w->selection->sides, sb_side_names[path->side], NULL)) return false;
   snprintf(name, sizeof name, "%s%s%s", sb_flavor_names[path->flavor], *path->variant ? "+" : "", path->variant);
   if (w->selection->flavors) return listed(w->selection->flavors, name, used);
-  return (w->variants || !*path->variant) && (w->device->family->default_flavors >> path->flavor & 1);
+  return (w->variants || !*path->variant) &&
+         (path->flavor >= SB_FLAVORS || (w->device->family->default_flavors >> path->flavor & 1));
 }
 
 static sb_status add_path(walk *w, const sb_recipe *recipe, const sb_path *path) {

@@ -114,7 +114,7 @@ sb_status sb_cuda_launch_on(sb_cuda *cuda, const sb_cuda_step *step, const sb_on
     ran = true;
   }
   if (!known)
-    return sb_fail(SB_USAGE, "no kernel for %s/%s/%s@%s%s%s", step->spec.recipe->name,
+    return sb_fail(SB_UNSUPPORTED, "no kernel for %s/%s/%s@%s%s%s", step->spec.recipe->name,
                    sb_side_names[step->spec.path->side], sb_step_names[step->spec.step],
                    sb_flavor_names[step->spec.path->flavor], *step->spec.path->variant ? "+" : "",
                    step->spec.path->variant);

@@ -146,6 +146,7 @@ sb_status sb_run(const sb_spec *spec, const sb_tensor in[SB_SLOTS], sb_tensor ou
   if (spec->step == SB_BOTH) return sb_fail(SB_USAGE, "the step 'both' is a comparison, not a computation");
   const sb_status status = check_tensors(spec, in, out, &rows, &cols);
   if (status != SB_OK) return status;
+  if (spec->recipe->methods) return spec->recipe->methods->run(spec, in, out, options);
   sb_isa isa = options ? options->isa : SB_ISA_BEST;
   if (isa == SB_ISA_BEST) isa = best_isa();
   if (!sb_isa_available(isa)) return sb_fail(SB_UNSUPPORTED, "instruction set %s is not there", sb_isa_names[isa]);

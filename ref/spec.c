@@ -2,23 +2,25 @@
 #include "ref/registry.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 const char *const sb_side_names[SB_SIDES] = {"activation", "weight", ""};
 const char *const sb_step_names[SB_STEPS] = {"prepare", "convert", "both", "choose_qparams", "quantize", "dequantize"};
-const char *const sb_flavor_names[SB_FLAVORS] = {"torchao-0.10-cpu", "torchao-0.11-cpu", "torchao-0.18-cpu",
-                                                 "torchao-0.18-cuda", "aligned"};
+const char *sb_flavor_names[SB_MOST_FLAVORS] = {"torchao-0.10-cpu", "torchao-0.11-cpu", "torchao-0.18-cpu",
+                                                "torchao-0.18-cuda", "aligned"};
 const char *const sb_slot_names[SB_SLOTS] = {"x", "scale", "zero_point", "codes", "output", "row_scale", "packed"};
 
 static sb_status parse(const char *what, const char *const *names, int count, const char *name, int *index) {
   for (int i = 0; i < count; i++) {
-    if (*names[i] && strcmp(names[i], name) == 0) {
+    if (names[i] && *names[i] && strcmp(names[i], name) == 0) {
       *index = i;
       return SB_OK;
     }
   }
   char known[256] = "";
-  for (int i = 0, used = 0; i < count; i++) {
-    used += snprintf(known + used, sizeof known - (size_t)used, "%s%s", *names[i] && used ? " " : "", names[i]);
+  for (size_t i = 0, used = 0; i < (size_t)count && used < sizeof known; i++) {
+    if (names[i])
+      used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", *names[i] && used ? " " : "", names[i]);
   }
   return sb_fail(SB_USAGE, "unknown %s '%.60s' (known: %s)", what, name, known);
 }
@@ -39,13 +41,38 @@ sb_status sb_step_parse(const char *name, sb_step *step) {
 
 sb_status sb_flavor_parse(const char *name, sb_flavor *flavor) {
   int index = 0;
-  const sb_status status = parse("flavor", sb_flavor_names, SB_FLAVORS, name, &index);
+  const sb_status status = parse("flavor", sb_flavor_names, SB_MOST_FLAVORS, name, &index);
   if (status == SB_OK) *flavor = (sb_flavor)index;
   return status;
 }
 
-int sb_recipe_count(void) { return sb_registry_count; }
-const sb_recipe *sb_recipe_at(int index) { return &sb_registry[SB_ISA_PORTABLE][index]->recipe; }
+sb_status sb_flavor_add(const char *name, sb_flavor *flavor) {
+  for (int i = 0; i < SB_MOST_FLAVORS; i++) {
+    if (!sb_flavor_names[i]) sb_flavor_names[i] = name;
+    *flavor = (sb_flavor)i;
+    if (strcmp(sb_flavor_names[i], name) == 0) return SB_OK;
+  }
+  return sb_fail(SB_USAGE, "flavor '%.60s': there are %d already, which is the most", name, SB_MOST_FLAVORS);
+}
+
+static struct {
+  const sb_recipe **recipes;
+  int count;
+} added;
+
+sb_status sb_recipe_add(const sb_recipe *recipe) {
+  const sb_recipe **grown = realloc(added.recipes, sizeof(*grown) * (size_t)(added.count + 1));
+  if (!grown) return sb_fail(SB_NO_MEMORY, "no memory for the recipe %.60s", recipe->name);
+  added.recipes = grown;
+  grown[added.count++] = recipe;
+  return SB_OK;
+}
+
+int sb_recipe_count(void) { return sb_registry_count + added.count; }
+const sb_recipe *sb_recipe_at(int index) {
+  return index < sb_registry_count ? &sb_registry[SB_ISA_PORTABLE][index]->recipe
+                                   : added.recipes[index - sb_registry_count];
+}
 
 /* The recipe `affine`: the primitives with parameters from the case. */
 static const sb_path affine_paths[] = {
@@ -78,19 +105,33 @@ static sb_status no_recipe(const char *name) {
   return sb_fail(SB_USAGE, "unknown recipe '%.60s' (known: %s)", name, known);
 }
 
+/* A recipe's path that has the step. */
+static const sb_path *find_path(const sb_recipe *recipe, sb_side side, sb_step step, sb_flavor flavor,
+                                const char *variant) {
+  for (int i = 0; i < recipe->path_count; i++) {
+    const sb_path *p = &recipe->paths[i];
+    const bool has = step == SB_PREPARE   ? p->prepare
+                     : step == SB_CONVERT ? p->convert
+                     : step == SB_BOTH    ? p->prepare && p->convert
+                                          : true;
+    if (has && p->side == side && p->flavor == flavor && (strcmp(p->variant, variant) == 0 || recipe == &affine_recipe))
+      return p;
+  }
+  return NULL;
+}
+
 sb_status sb_spec_make(const char *recipe_name, sb_side side, sb_step step, sb_flavor flavor, const char *variant,
                        sb_format dtype, int64_t group_size, sb_spec *spec) {
   const sb_recipe *recipe = sb_recipe_find(recipe_name);
   if (!recipe) return no_recipe(recipe_name);
   if (recipe == &affine_recipe) side = SB_NO_SIDE;
   const sb_path *path = NULL;
-  for (int i = 0; i < recipe->path_count && !path; i++) {
-    const sb_path *p = &recipe->paths[i];
-    if (p->side == side && p->flavor == flavor && (strcmp(p->variant, variant) == 0 || recipe == &affine_recipe))
-      path = p;
+  for (int i = sb_recipe_count() - 1; i >= 0 && !path; i--) { /* what was added comes first */
+    const sb_recipe *r = sb_recipe_at(i);
+    if (strcmp(r->name, recipe_name) == 0 && (path = find_path(r, side, step, flavor, variant))) recipe = r;
   }
-  if (!path || (step == SB_PREPARE && !path->prepare) || (step == SB_CONVERT && !path->convert) ||
-      (step == SB_BOTH && !(path->prepare && path->convert))) {
+  if (!path) path = find_path(recipe, side, step, flavor, variant);
+  if (!path) {
     return sb_fail(SB_USAGE, "%s: there is no %s%s%s of flavor %s%s%.40s", recipe->name, sb_side_names[side],
                    *sb_side_names[side] ? " " : "", sb_step_names[step], sb_flavor_names[flavor], *variant ? "+" : "",
                    variant);
@@ -168,6 +209,7 @@ sb_status sb_spec_tensors(const sb_spec *spec, int64_t rows, int64_t cols, sb_te
                           sb_tensor out[SB_SLOTS]) {
   const sb_status status = check_sizes(spec, rows, cols);
   if (status != SB_OK) return status;
+  if (spec->recipe->methods) return spec->recipe->methods->tensors(spec, rows, cols, in, out);
   sb_slot_format step[SB_SLOTS] = {0}, choose[SB_SLOTS] = {0};
   const sb_path_impl *impl = sb_path_impl_of(spec, SB_ISA_PORTABLE);
   if (impl) {

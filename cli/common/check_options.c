@@ -18,7 +18,8 @@ enum {
   TIMEOUT,
   KERNELS,
   JOBS,
-  RESUME
+  RESUME,
+  CONTRACTS
 };
 
 static error_t parse(int key, char *word, struct argp_state *state) {
@@ -59,6 +60,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case RESUME:
     r->resume = word;
     return 0;
+  case CONTRACTS:
+    r->contracts = word;
+    return sb_take_contracts(word);
   case LIFT_GATES:
     r->device.lift_gates = true;
     return 0;
@@ -93,6 +97,7 @@ static const struct argp_option table[] = {
     {"input", INPUT, "FILE", 0, "every 2-D floating-point tensor of a safetensors file instead of fills", 2},
     {"tensor", TENSOR, "GLOB", 0, "the tensors whose name matches", 2},
     {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels", 2},
+    {"contracts", CONTRACTS, "DIR", 0, SB_CONTRACTS_HELP, 2},
     {"threads", THREADS, "N", 0, "threads of the reference (default: one a core)", 2},
     {"jobs", JOBS, "N", 0, "processes for the cases (default: one a core; on a GPU always 1)", 2},
     {"repeat", REPEAT, "N", 0, "run each case N times: the same bits every time", 2},

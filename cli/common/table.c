@@ -87,7 +87,7 @@ static const sb_table_cell *find(const sb_table *table, const sb_table_cell *row
 /* The first cell of each flavor and variant, in the order of the flavors. */
 static int find_columns(const sb_table *table, bool both, const sb_path *columns[], int room) {
   int count = 0;
-  for (int flavor = 0; flavor < SB_FLAVORS; flavor++)
+  for (int flavor = 0; flavor < SB_MOST_FLAVORS; flavor++)
     for (int i = 0; i < table->count; i++) {
       const sb_path *path = table->cells[i].path;
       bool known = table->cells[i].both != both || (int)path->flavor != flavor;

@@ -10,6 +10,7 @@ typedef struct entry {
   char *name;
   const char *text; /* built in, or owned */
   bool operation;   /* a slice of a prepare contract */
+  const char *path; /* of the user's file, owned; NULL: built in */
 } entry;
 
 static struct {
@@ -20,10 +21,10 @@ static struct {
 
 static const char *const operations[] = {"choose_qparams", "quantize", "dequantize"};
 
-static bool put(const char *name, const char *text, bool operation, bool replace) {
+static bool put(const char *name, const char *text, const char *path, bool operation, bool replace) {
   for (int i = 0; i < library.count; i++) {
     if (strcmp(library.entries[i].name, name) != 0) continue;
-    if (replace) library.entries[i].text = text;
+    if (replace) library.entries[i].text = text, library.entries[i].path = path;
     return true;
   }
   if (library.count == library.capacity) {
@@ -34,7 +35,7 @@ static bool put(const char *name, const char *text, bool operation, bool replace
   }
   char *copy = strdup(name);
   if (!copy) return false;
-  library.entries[library.count++] = (entry){copy, text, operation};
+  library.entries[library.count++] = (entry){copy, text, operation, path};
   return true;
 }
 
@@ -48,10 +49,10 @@ static bool name_of(const char *path, char *name, size_t size) {
   return snprintf(name, size, "%.*s/%.*s", (int)(dash - path), path, (int)(end - dash - 1), dash + 1) < (int)size;
 }
 
-static bool add(const char *path, const char *text, bool replace) {
+static bool add(const char *path, const char *text, const char *file, bool replace) {
   char name[256], other[300];
   if (!name_of(path, name, sizeof name)) return true;
-  if (!put(name, text, false, replace)) return false;
+  if (!put(name, text, file, false, replace)) return false;
   /* The operations are slices of prepare; of convert where there is no prepare. */
   char *step = strstr(name, "/prepare@");
   bool prepare = step != NULL;
@@ -59,7 +60,7 @@ static bool add(const char *path, const char *text, bool replace) {
   if (!step) return true;
   for (int i = 0; i < 3; i++) {
     snprintf(other, sizeof other, "%.*s/%s%s", (int)(step - name), name, operations[i], step + 8);
-    if (!put(other, text, true, prepare)) return false;
+    if (!put(other, text, file, true, prepare)) return false;
   }
   return true;
 }
@@ -70,7 +71,7 @@ static void start(void) {
   if (library.started) return;
   library.started = true;
   for (int i = 0; i < sb_embedded_contract_count; i++)
-    add(sb_embedded_contracts[i].path, sb_embedded_contracts[i].text, false);
+    add(sb_embedded_contracts[i].path, sb_embedded_contracts[i].text, NULL, false);
   qsort(library.entries, (size_t)library.count, sizeof(entry), by_name);
 }
 
@@ -104,10 +105,10 @@ static sb_status add_folder(const char *folder, const char *recipe, int *found) 
       status = sb_fail(SB_FILE, "%s: the file's name should be SIDE-STEP@FLAVOR[+VARIANT].contract", path);
       break;
     }
-    char *text = read_text(path);
+    char *text = read_text(path), *file = strdup(path);
     if (!text)
       status = SB_FILE;
-    else if (!add(relative, text, true))
+    else if (!file || !add(relative, text, file, true))
       status = sb_fail(SB_NO_MEMORY, "%s: no memory", path);
     else
       (*found)++;
@@ -128,6 +129,10 @@ sb_status sb_contracts_add(const char *folder) {
   qsort(library.entries, (size_t)library.count, sizeof(entry), by_name);
   if (status == SB_OK && found == 0)
     status = sb_fail(SB_FILE, "%s: no RECIPE/SIDE-STEP@FLAVOR.contract in this folder", folder);
+  /* All of them are there now: one may use another. */
+  for (int i = 0; i < library.count && status == SB_OK; i++)
+    if (library.entries[i].path && !library.entries[i].operation)
+      status = sb_contract_register(library.entries[i].name, library.entries[i].path);
   return status;
 }
 
@@ -138,6 +143,12 @@ const char *sb_contracts_text(const char *name) {
   start();
   for (int i = 0; i < library.count; i++)
     if (strcmp(library.entries[i].name, name) == 0) return library.entries[i].text;
+  return NULL;
+}
+
+static const char *path_of(const char *name) {
+  for (int i = 0; i < library.count; i++)
+    if (strcmp(library.entries[i].name, name) == 0) return library.entries[i].path;
   return NULL;
 }
 
@@ -207,7 +218,9 @@ sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
   if (!text) return sb_fail(SB_USAGE, "no contract %s (samebits list contracts)", name);
   if (strcmp(c->recipe, "affine") == 0 && !c->preserve_zero)
     return sb_fail(SB_UNSUPPORTED, "%s: there is no contract for preserve_zero = false", name);
-  sb_status status = sb_contract_parse(name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
+  const char *label = path_of(name);
+  sb_status status =
+      sb_contract_parse(label ? label : name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
   if (status == SB_OK && sb_contract_is_operation(c)) cut(*contract, c);
   return status;
 }

@@ -28,6 +28,17 @@ void sb_inputs_free(sb_inputs *inputs);
 int sb_contract_slot_line(const sb_contract *contract, const sb_contract_case *c, sb_slot s);
 bool sb_contract_is_operation(const sb_contract_case *c);
 
+/* sb_contract_run by these kernels. */
+sb_status sb_contract_run_by(sb_kernel *kernel, const sb_contract_case *c, const sb_tensor in[SB_SLOTS],
+                             sb_tensor out[SB_SLOTS]);
+/* sb_contract_oracle by the host's arithmetic, for the comparison with the exact one. */
+sb_status sb_contract_oracle_fast(void *context, const sb_spec *spec, const sb_tensor in[SB_SLOTS],
+                                  sb_tensor out[SB_SLOTS]);
+
+/* Makes a contract of the user's, found as `path`, a path of a recipe (sb_recipe_add). SB_FILE: a name that no case can
+ * have; SB_INVALID: a mistake in the contract. */
+sb_status sb_contract_register(const char *name, const char *path);
+
 /* Format and shape of the tensor of a line (of a checked contract). */
 sb_tensor sb_line_tensor(const sb_contract *contract, const sb_env *env, int line);
 /* The evaluated line as that tensor's values: rounded where the tensor is narrower than the line. */

@@ -37,8 +37,15 @@ static sb_status bind(sb_env *env, sb_inputs *inputs, const char *name, sb_slot 
   return SB_OK;
 }
 
-/* The tile that a tensor of qparams of this shape belongs to. */
-static sb_status tile_of(const sb_tensor *t, int64_t rows, int64_t cols, sb_tile *tile) {
+/* The tile that a tensor of qparams of this shape belongs to; the last blocks of the contract may be parts of one. */
+static sb_status tile_of(const sb_contract *k, const char *name, const sb_tensor *t, int64_t rows, int64_t cols,
+                         sb_tile *tile) {
+  const int line = sb_line_find(k, name);
+  const sb_over *over = line < 0 ? NULL : &k->lines[line].over;
+  if (over && over->kind == OVER_BLOCK && t->rank == 2) {
+    *tile = (sb_tile){over->r, over->c};
+    if (t->dims[0] == sb_tile_rows(*tile, rows) && t->dims[1] == sb_tile_cols(*tile, cols)) return SB_OK;
+  }
   if (t->rank != 2 || t->dims[0] < 1 || t->dims[1] < 1 || rows % t->dims[0] || cols % t->dims[1])
     return sb_fail(SB_INVALID, "a tensor of the qparams is [%lld, %lld], which does not divide x of [%lld, %lld]",
                    (long long)(t->rank > 0 ? t->dims[0] : 0), (long long)(t->rank > 1 ? t->dims[1] : 0),
@@ -78,7 +85,7 @@ sb_status sb_inputs_load(const sb_contract *k, const sb_contract_case *c, const 
     if (!takes(c, (sb_slot)s) || !in[s].data) continue;
     sb_tile tile = {1, 1};
     if (s != SB_CODES)
-      status = tile_of(&in[s], env->rows, env->cols, &tile);
+      status = tile_of(k, line_of_slot(k, (sb_slot)s), &in[s], env->rows, env->cols, &tile);
     else if (in[s].rank != 2 || in[s].dims[0] != env->rows || in[s].dims[1] != env->cols)
       status = sb_fail(SB_INVALID, "%s: codes have not the shape of x", k->name);
     if (status == SB_OK) status = bind(env, inputs, line_of_slot(k, (sb_slot)s), (sb_slot)s, &in[s], tile);
@@ -140,9 +147,9 @@ static int64_t band_rows(const sb_contract *k, const sb_env *env) {
 }
 
 /* Evaluates rows [first, first + env.rows) and stores them. */
-static sb_status run_band(sb_contract *k, const sb_contract_case *c, const sb_env *env, int64_t first,
-                          sb_scratch *scratch, sb_tensor out[SB_SLOTS]) {
-  sb_eval eval = {.contract = k, .env = env, .kernel = sb_kernel_exact, .scratch = scratch};
+static sb_status run_band(sb_kernel *kernel, sb_contract *k, const sb_contract_case *c, const sb_env *env,
+                          int64_t first, sb_scratch *scratch, sb_tensor out[SB_SLOTS]) {
+  sb_eval eval = {.contract = k, .env = env, .kernel = kernel, .scratch = scratch};
   for (int s = 0; s < SB_SLOTS; s++) {
     int line = sb_contract_slot_line(k, c, (sb_slot)s);
     if (line < 0) continue;
@@ -167,6 +174,11 @@ static sb_status run_band(sb_contract *k, const sb_contract_case *c, const sb_en
 }
 
 sb_status sb_contract_run(const sb_contract_case *c, const sb_tensor in[SB_SLOTS], sb_tensor out[SB_SLOTS]) {
+  return sb_contract_run_by(sb_kernel_exact, c, in, out);
+}
+
+sb_status sb_contract_run_by(sb_kernel *kernel, const sb_contract_case *c, const sb_tensor in[SB_SLOTS],
+                             sb_tensor out[SB_SLOTS]) {
   sb_contract *k;
   sb_env env;
   sb_inputs inputs;
@@ -192,7 +204,7 @@ sb_status sb_contract_run(const sb_contract_case *c, const sb_tensor in[SB_SLOTS
       out[s].dims[0] = rows;
       yielded++;
     }
-    if (status == SB_OK) status = run_band(k, c, &band, first, scratch, out);
+    if (status == SB_OK) status = run_band(kernel, k, c, &band, first, scratch, out);
     sb_scratch_reset(scratch);
   }
   if (status == SB_OK && yielded == 0)

@@ -101,18 +101,17 @@ sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract
   int64_t group = like->group > 0 ? like->group : 16, cols = group <= 256 ? group : 256, row = 0;
   *d = (sb_distinction){.cols = cols};
   if (sb_contract_is_operation(at) || group > 256) return SB_OK;
-  for (int i = 0; i < a->line_count; i++)
-    if (a->lines[i].over.kind == OVER_BLOCK) return SB_OK; /* a row does not show it */
   sb_scratch *scratch = sb_scratch_new();
   double *x = malloc(sizeof *x * (size_t)(BATCH * cols));
   sb_env env = *like;
   uint64_t state = 20260801;
-  bool tensor = false;
-  for (int i = 0; i < a->line_count; i++) tensor = tensor || a->lines[i].over.kind == OVER_TENSOR;
-  int64_t rows = tensor ? 1 : BATCH;
+  bool alone = false; /* rows that share a tile are looked at one by one */
+  for (int i = 0; i < a->line_count; i++)
+    alone = alone || a->lines[i].over.kind == OVER_TENSOR || a->lines[i].over.kind == OVER_BLOCK;
+  int64_t rows = alone ? 1 : BATCH;
   env.cols = cols, env.rows = rows, env.binding_count = 1;
   env.bindings[0] = (sb_binding){"x", env.T, {1, 1}, x};
-  for (int t = 0; scratch && x && t < tries && !d->found; t++) {
+  for (int t = 0; scratch && x && t < tries * (int)(BATCH / rows) && !d->found; t++) {
     for (int64_t i = 0; i < rows; i++) make_row(&state, (int)(t * rows + i), env.T, cols, x + i * cols);
     d->found = sb_contracts_differ(at, a, b, &env, false, scratch, d, &row);
   }

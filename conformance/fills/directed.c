@@ -18,41 +18,85 @@ static struct {
   } rows[MAX_ROWS];
 } pool;
 
-static void read_pool(void) {
-  for (const char *line = sb_directed_rows; *line && pool.count < MAX_ROWS;) {
-    const char *p = line, *end = strchr(line, '\n');
-    for (int word = 0; word < 3 && *p; word++) {
+/* Reads lines until the end of the text; which one is wrong, or 0. */
+static int read_lines(const char *text) {
+  int number = 1;
+  for (const char *line = text; *line; line++, number++) {
+    const char *p = line, *end = line + strcspn(line, "\n");
+    bool valid = pool.count < MAX_ROWS;
+    for (int word = 0; word < 3 && p < end; word++) {
       p += strcspn(p, " \n");
       p += *p == ' ';
     }
-    pool.rows[pool.count].key = line;
-    for (int j = 0; j < COLS; j++) {
-      char *stop;
-      pool.rows[pool.count].x[j] = strtod(p, &stop);
+    for (int j = 0; j < COLS && valid; j++) {
+      char *stop = NULL;
+      valid = p < end;
+      if (valid) pool.rows[pool.count].x[j] = strtod(p, &stop);
+      valid = valid && stop != p && stop <= end;
       p = stop;
     }
-    pool.count++;
-    if (!end) break;
-    line = end + 1;
+    if (!valid || p != end) return number;
+    pool.rows[pool.count++].key = line;
+    if (!*end) break;
+    line = end;
   }
+  return 0;
 }
 
-static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  char key[160];
-  int found[MAX_ROWS], count = 0;
+static void read_pool(void) { read_lines(sb_directed_rows); }
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+sb_status sb_directed_add(const char *path) {
+  enum { MOST = 1 << 24 };
+  FILE *file = fopen(path, "r");
+  char *text = file ? malloc(MOST + 1) : NULL; /* it stays: keys point to it */
+  const size_t size = text ? fread(text, 1, MOST, file) : 0;
+  const bool whole = text && feof(file) && !memchr(text, 0, size);
+  if (file) fclose(file);
+  char *kept = whole ? realloc(text, size + 1) : NULL;
+  if (!kept) {
+    free(text);
+    return sb_fail(SB_FILE, "%s: it cannot be read, or is no text of at most 16 MiB", path);
+  }
+  kept[size] = 0;
+  pthread_once(&once, read_pool);
+  const int wrong = read_lines(kept);
+  return wrong ? sb_fail(SB_FILE, "%s:%d: RECIPE SIDE DTYPE and %d numbers are expected, in at most %d lines", path,
+                         wrong, COLS, MAX_ROWS)
+               : SB_OK;
+}
+
+/* The rows of a spec; how many. */
+static int find_rows(const sb_spec *spec, char key[160], int found[MAX_ROWS]) {
+  int count = 0;
   pthread_once(&once, read_pool);
   bool sided = spec->path->side == SB_ACTIVATION || spec->path->side == SB_WEIGHT;
   /* The primitives have the recipes' arithmetic: int8 per row and int4 per group. */
   const char *recipe = sided ? spec->recipe->name : "int8-dynamic-act-int4-weight";
   const char *side = sided ? sb_side_names[spec->path->side] : spec->group_size ? "weight" : "activation";
-  int length = snprintf(key, sizeof key, "%s %s %s ", recipe, side, sb_format_of(spec->dtype)->name);
+  int length = snprintf(key, 160, "%s %s %s ", recipe, side, sb_format_of(spec->dtype)->name);
   for (int i = 0; i < pool.count; i++)
     if (strncmp(pool.rows[i].key, key, (size_t)length) == 0) found[count++] = i;
+  return count;
+}
+
+/* A contract of the user's has rows once they were searched. */
+static bool applies(const sb_spec *spec) {
+  char key[160];
+  int found[MAX_ROWS];
+  return !spec->recipe->methods || find_rows(spec, key, found) > 0;
+}
+
+static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
+  char key[160];
+  int found[MAX_ROWS];
+  const int count = find_rows(spec, key, found);
   if (count == 0) return sb_fail(SB_UNSUPPORTED, "directed: no rows for %s(samebits directed make)", key);
-  const int64_t n = sb_tensor_count(x), block = sb_fill_block(spec, x->dims[1]);
+  const int64_t n = sb_tensor_count(x), cols = x->dims[1], block = sb_fill_block(spec, cols);
+  const int64_t tall = spec->recipe->tile[0], across = (cols + block - 1) / block;
   for (int64_t i = 0; i < n; i++) {
-    const int64_t b = i / block, e = i % block;
+    const int64_t column = i % cols, b = tall ? i / cols / tall * across + column / block : i / block,
+                  e = tall ? column % block : i % block;
     const double *row = pool.rows[found[(uint64_t)(b + (int64_t)(seed % 65536)) % (uint64_t)count]].x;
     sb_store(x->format, x->data, i, row[e % COLS]);
   }
@@ -61,4 +105,5 @@ static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
 
 const sb_fill sb_fill_directed = {.name = "directed",
                                   .summary = "rows searched for each mechanism, on which it differs from its contract",
-                                  .make = make};
+                                  .make = make,
+                                  .applies = applies};

@@ -24,6 +24,7 @@ typedef struct sb_fill {
   const char *tier; /* the one tier that has this fill; NULL: all but those */
   /* The shape in which the tier takes it; NULL: the tier's shapes. */
   void (*shape)(const sb_spec *spec, int64_t *rows, int64_t *cols);
+  bool (*applies)(const sb_spec *spec); /* whether a tier has it for the spec; NULL: always */
   bool ordinary; /* MISTRUSTED when all codes are equal, most are saturated, or every scale is at a floor */
   /* Fills x ([rows, cols] of spec->dtype, data allocated). SB_USAGE or SB_UNSUPPORTED when the spec has no such input.
    */
@@ -35,6 +36,10 @@ typedef struct sb_fill {
 extern const sb_fill *const sb_fill_table[];
 extern const int sb_fill_table_count;
 sb_status sb_fill_parse(const char *name, const sb_fill **fill);
+
+/* Adds the rows of a file that `samebits directed make` wrote to those of the fill `directed`. SB_FILE: it cannot be
+ * read, or a line is none. Not while other threads make input. */
+sb_status sb_directed_add(const char *path);
 
 /* Elements of x that share one scale: the group, the row, or the whole tensor. */
 int64_t sb_fill_block(const sb_spec *spec, int64_t cols);

@@ -29,14 +29,15 @@ typedef enum sb_flavor {
   SB_TORCHAO_0_18_CPU,
   SB_TORCHAO_0_18_CUDA,
   SB_ALIGNED,
-  SB_FLAVORS
+  SB_FLAVORS,
+  SB_MOST_FLAVORS = 32 /* with those that sb_flavor_add gave a number from SB_FLAVORS on */
 } sb_flavor;
 
 /* The tensors of a computation, by their names in golden files. */
 typedef enum sb_slot { SB_X, SB_SCALE, SB_ZERO_POINT, SB_CODES, SB_OUTPUT, SB_ROW_SCALE, SB_PACKED, SB_SLOTS } sb_slot;
 
-extern const char *const sb_side_names[SB_SIDES], *const sb_step_names[SB_STEPS], *const sb_flavor_names[SB_FLAVORS],
-                                                                                      *const sb_slot_names[SB_SLOTS];
+extern const char *const sb_side_names[SB_SIDES], *const sb_step_names[SB_STEPS], *const sb_slot_names[SB_SLOTS];
+extern const char *sb_flavor_names[SB_MOST_FLAVORS]; /* NULL where there is none */
 sb_status sb_side_parse(const char *name, sb_side *side);
 sb_status sb_step_parse(const char *name, sb_step *step);
 sb_status sb_flavor_parse(const char *name, sb_flavor *flavor);
@@ -50,6 +51,8 @@ typedef struct sb_path {
   const char *source;    /* the upstream function or text it follows */
 } sb_path;
 
+struct sb_recipe_methods;
+
 typedef struct sb_recipe {
   const char *name;
   const char *summary;
@@ -57,12 +60,21 @@ typedef struct sb_recipe {
   int path_count;
   const sb_path *paths;
   const char *refused_by_upstream; /* what only upstream's configuration handler refuses; "" if nothing */
+  int64_t tile[2]; /* rows and columns that share a scale, where that is no row, group or tensor; else 0 */
+  const struct sb_recipe_methods *methods; /* of a recipe that was added; NULL: ref/ computes it */
 } sb_recipe;
 
 /* The recipes, in the order of their names; the primitive recipe `affine` is not among them (sb_recipe_affine). */
 int sb_recipe_count(void);
 const sb_recipe *sb_recipe_at(int index);
 const sb_recipe *sb_recipe_find(const char *name); /* `affine` too; NULL if there is none */
+
+/* Adds a recipe that something else than ref/ computes: a contract of the user's. It comes before what is there of its
+ * name, path by path. `recipe` and what it points to must stay. SB_NO_MEMORY. Not while other threads use recipes. */
+sb_status sb_recipe_add(const sb_recipe *recipe);
+
+/* The number of a flavor's name, which is given one if it has none and must stay. SB_USAGE: there are 32 already. */
+sb_status sb_flavor_add(const char *name, sb_flavor *flavor);
 
 /* One computation. Fill it by sb_spec_make; for the recipe `affine` set `affine` afterwards. */
 typedef struct sb_spec {
@@ -99,5 +111,15 @@ typedef struct sb_run_options {
  * defaults. */
 sb_status sb_run(const sb_spec *spec, const sb_tensor in[SB_SLOTS], sb_tensor out[SB_SLOTS],
                  const sb_run_options *options);
+
+/* What a recipe that was added does in the place of sb_spec_tensors and sb_run, whose checks of sizes, shapes and
+ * formats are made before. With another instruction set than SB_ISA_BEST, run computes in another way, whose bits have
+ * to be the same. */
+typedef struct sb_recipe_methods {
+  sb_status (*tensors)(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor in[SB_SLOTS],
+                       sb_tensor out[SB_SLOTS]);
+  sb_status (*run)(const sb_spec *spec, const sb_tensor in[SB_SLOTS], sb_tensor out[SB_SLOTS],
+                   const sb_run_options *options);
+} sb_recipe_methods;
 
 #endif

@@ -52,6 +52,7 @@ sb_status sb_run_print_summary(FILE *to, const int64_t statuses[SB_CASE_STATUSES
 /* The shell line that re-creates the case's bits: the options of the run that they depend on. */
 typedef struct sb_repro_options {
   const char *input, *kernels; /* files, NULL: none */
+  const char *contracts;       /* the folder, NULL: none */
   bool lift_gates;
 } sb_repro_options;
 enum { SB_REPRO_TEXT = 2048 };
