@@ -68,6 +68,7 @@ static sb_status failed(const sb_driver *d, int code, const char *what) {
 }
 /* The context is bound to the calling thread on every call: the caller may use several threads. */
 static sb_status enter(sb_driver *d) { return failed(d, d->cuCtxSetCurrent(d->context), "cuCtxSetCurrent"); }
+sb_status sb_driver_enter(sb_driver *d) { return enter(d); }
 
 /* ---- finding the libraries ---- */
 static void *open_emulator(char *tried, size_t size) {

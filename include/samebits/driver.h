@@ -30,6 +30,8 @@ int sb_driver_sm(const sb_driver *driver);             /* 90 for compute capabil
 bool sb_driver_is_emulator(const sb_driver *driver);
 /* A CUdevice_attribute by number; 0 when the library does not know it. */
 int sb_driver_attribute(const sb_driver *driver, int which);
+/* Makes its context current in the calling thread, for libraries that work in whatever context is. */
+sb_status sb_driver_enter(sb_driver *driver);
 /* A function that a library has beyond the driver API, or NULL: the emulator's samebitsEmu…. */
 void *sb_driver_symbol(const sb_driver *driver, const char *name);
 
