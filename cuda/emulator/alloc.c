@@ -1,7 +1,7 @@
 /* alloc.c: global memory. Device addresses are host addresses inside one reserved arena, whose granules of 64 KiB know
    their allocation, so that the owner of an address is found with one load. Between allocations lie gaps that nobody
    owns. */
-#include "emu.h"
+#include "race.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -139,7 +139,7 @@ bool mem_free(u64 base) {
     Free *f = malloc(sizeof *f);
     if (f) *f = (Free){first, granules, free_list}, free_list = f;
     notes_free((void *)(uintptr_t)al->init, (size_t)((al->size + 63) / 64 + 2) * 8);
-    if (al->race) (void)munmap(al->race, (size_t)(al->size / 4 + 2) * sizeof *al->race);
+    if (al->race) (void)munmap(al->race, (size_t)race_words(al) * 2 * sizeof *al->race);
     free((void *)al->touched[0]), free((void *)al->touched[1]), free(al);
   }
   pthread_mutex_unlock(&lock);

@@ -10,6 +10,7 @@
 API const char *samebitsEmuLastFault(void) { return driver.last_json; }
 API void samebitsEmuSetChecks(const char *list) { driver.checks = checks_from_text(list); }
 API void samebitsEmuSetBudget(unsigned long long n) { driver.options.max_insns = n ? n : 1ull << 40; }
+API void samebitsEmuSetSchedule(const char *steps) { driver.options.schedule = steps; }
 API void samebitsEmuSetQuiet(int quiet) { driver.options.quiet = quiet != 0; }
 API const char *samebitsEmuIsa(void) { return isa_name(); }
 API int samebitsEmuProtect(uint64_t address, int on) {

@@ -3,6 +3,7 @@
 #include "counters.h"
 #include "cuda_api.h"
 #include "cuda_entry.h"
+#include "race.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -195,7 +196,8 @@ static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 
   l.watch = (l.checks & (CHECK_INIT_GLOBAL | CHECK_GLOBAL_RACE | CHECK_NC)) || l.counting;
   l.race_epoch = atomic_fetch_add(&epoch, 1) + 1;
   size_t times = (size_t)l.blocks * sizeof(u32);
-  if (l.checks & CHECK_GLOBAL_RACE && l.blocks > 1 && l.blocks < 1u << 27) {
+  if (l.checks & (CHECK_GLOBAL_RACE | CHECK_NC) && l.blocks <= RACE_BLOCK_MAX) l.races = race_table_new();
+  if (l.checks & CHECK_GLOBAL_RACE && l.races && l.blocks > 1) {
     void *p = mmap(NULL, 2 * times, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED) l.release_time = p, l.acquire_time = l.release_time + l.blocks;
   }
@@ -204,10 +206,14 @@ static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 
   l.approx.mode = driver.options.approx, l.approx.seed = driver.options.seed, l.approx.site = driver.options.site;
   if (l.counting) counters_reset_memory();
   if (driver.options.fuse) fuse_all(f, true);
+  Schedule order;
+  const char *steps = driver.options.schedule;
+  if (steps && l.blocks <= 10) schedule_begin(l.schedule = &order, steps);
   bool ok = launch_run(&l);
   if (driver.options.fuse) fuse_all(f, false);
   if (l.counting) counters_json(&l, &counters, driver.counters, sizeof driver.counters);
   if (l.release_time) (void)munmap(l.release_time, 2 * times);
+  race_table_free(l.races);
   return ok ? CUDA_SUCCESS : settle(&l, d);
 }
 

@@ -1,6 +1,7 @@
 /* atomic.c: read-modify-write, lane after lane in lane order, asynchronous copies, fences. */
 #include "bits.h"
 #include "handlers.h"
+#include "race.h"
 
 static u32 pair16(u32 x, u32 y, u32 (*f)(u32, u32)) { return f(x & 0xffffu, y & 0xffffu) | f(x >> 16, y >> 16) << 16; }
 static u32 add_f16(u32 x, u32 y) { return to_f16(from_f16(x) + from_f16(y)); }
@@ -121,7 +122,10 @@ const Insn *op_atomic(Warp *w, const Insn *i) {
   const MemOp *m = &a->mem;
   u32 bytes = (u32)m->size * m->count;
   u64 width = m->size == 8 ? ~0ull : m->size == 4 ? 0xffffffffull : 0xffffull;
-  if (m->space != SPACE_SHARED) note_sync(w, true, m->release);
+  if (m->space != SPACE_SHARED) {
+    if (UNLIKELY(w->launch->schedule != NULL)) schedule_step(w->launch->schedule, w->block->index);
+    note_sync(w, false, m->release);
+  }
   if (w->block->counters_on) {
     u64 at[LANES] = {0};
     for (u32 k = w->mask; k; k &= k - 1) at[__builtin_ctz(k)] = lane_address(w, m, (u32)__builtin_ctz(k));
@@ -147,6 +151,7 @@ const Insn *op_atomic(Warp *w, const Insn *i) {
         REG(u32, m->reg[e])[lane] = (u32)old;
     }
   }
+  if (m->space != SPACE_SHARED) note_sync(w, true, false);
   return i + 1;
 }
 

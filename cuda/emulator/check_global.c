@@ -1,26 +1,20 @@
 /* check_global.c: global memory that nobody has written, races between blocks, and non-coherent loads of written data.
-   Each 4-byte word has a cell: the block that wrote it last and one that read it, with the bytes concerned. Blocks are
-   ordered only by a fence and an atomic (or volatile) access on both sides; what may be so ordered is not accused. */
+   Of two accesses to a byte by different blocks that nothing orders, one of them a store, the second one is accused,
+   whichever it is, so that the verdict is the same in every order; but not
+   - two stores of one value, as long as nobody stored another one there;
+   - a load of what the block itself has stored, as long as the other stores have that value;
+   - volatile stores among each other, and volatile loads: that is how blocks talk.
+   Blocks are ordered only by a fence and an atomic (or volatile) access on both sides; what may be so ordered is not
+   accused. */
 #include "handlers.h"
-#include <sys/mman.h>
+#include "race.h"
+#include <stdio.h>
 
-/* A cell: block + 1 (27 bits), several blocks (1), bytes (4). */
-enum { CELL_SEVERAL = 1 << 4, CELL_SHIFT = 5, CELL_BLOCK_MAX = (1 << 27) - 2 };
-
-static RaceCell *cells_of(Launch *l, Alloc *al) {
-  if (LIKELY(al->race && al->race_epoch == l->race_epoch)) return al->race;
-  size_t bytes = (size_t)(al->size / 4 + 2) * sizeof *al->race;
-  pthread_mutex_lock(&l->lock);
-  if (!al->race) {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p != MAP_FAILED) al->race = p;
-  } else if (al->race_epoch != l->race_epoch)
-    (void)madvise(al->race, bytes, MADV_DONTNEED);
-  al->race_epoch = l->race_epoch;
-  pthread_mutex_unlock(&l->lock);
-  return al->race;
+/* ---- order among blocks ---- */
+static bool waited(const Warp *w) {
+  const Launch *l = w->launch;
+  return l->release_time && atomic_load_explicit(&l->acquire_time[w->block->index], memory_order_relaxed);
 }
-
 /* May what `other` did be visible to this block? */
 static bool ordered(const Warp *w, u64 other) {
   const Launch *l = w->launch;
@@ -29,6 +23,7 @@ static bool ordered(const Warp *w, u64 other) {
   return release && release <= atomic_load_explicit(&l->acquire_time[w->block->index], memory_order_relaxed);
 }
 void note_fence(Warp *w) { w->block->fenced = true; }
+/* A release is noted before its store, an acquire behind its load: who saw the store has the later time. */
 void note_sync(Warp *w, bool acquire, bool release) {
   Launch *l = w->launch;
   if (!l->release_time) return;
@@ -38,76 +33,149 @@ void note_sync(Warp *w, bool acquire, bool release) {
   if (acquire) atomic_store(&l->acquire_time[w->block->index], now);
 }
 
-static bool changes(u64 address, const void *value, u32 bytes) {
-  return !value || memcmp((const void *)(uintptr_t)address, value, bytes) != 0;
+/* ---- one byte ---- */
+static u64 block_of(u32 tag) { return (tag >> RACE_BLOCK) - 1; }
+static bool by_others(const Warp *w, u32 tag) {
+  return tag && (block_of(tag) != w->block->index || tag & RACE_SEVERAL);
+}
+/* Of several blocks one is known; where that is this one, the others are taken to be ordered if it ever waited. */
+static bool before_me(const Warp *w, u32 tag) {
+  return block_of(tag) != w->block->index ? ordered(w, block_of(tag)) : waited(w);
 }
 
-static bool race(Warp *w, const Insn *i, u32 lane, u64 address, u32 other, const char *what, const char *with) {
-  (void)fault_at(w, i, FAULT_GLOBAL_RACE, lane, true, address,
-                 "%s races with %s by block %u: nothing orders the two blocks", what, with, (other >> CELL_SHIFT) - 1);
+typedef struct {
+  Warp *w;
+  const Insn *i;
+  const MemOp *m;
+  u32 lane;
+  bool races, nc; /* which rules are on */
+} Access;
+
+static bool accuse(const Access *a, u64 address, u32 tag, const char *what, const char *with) {
+  char who[32] = "another block";
+  if (block_of(tag) != a->w->block->index) (void)snprintf(who, sizeof who, "block %u", (u32)block_of(tag));
+  (void)fault_at(a->w, a->i, FAULT_GLOBAL_RACE, a->lane, true, address,
+                 "%s races with %s by %s: nothing orders the two blocks", what, with, who);
   return false;
 }
-static bool other_block(const Warp *w, u32 cell, u32 mask) {
-  return cell && (cell >> CELL_SHIFT) - 1 != w->block->index && !(cell & CELL_SEVERAL) && cell & mask;
+static bool accuse_nc(const Access *a, u64 address, const char *what) {
+  (void)fault_at(a->w, a->i, FAULT_NC, a->lane, true, address, "%s", what);
+  return false;
 }
 
-static bool check_word(Warp *w, const Insn *i, const MemOp *m, RaceCell *cell, u32 mask, u32 lane, u64 address,
-                       u32 bytes, const void *value) {
-  u32 mine = ((u32)w->block->index + 1) << CELL_SHIFT;
-  u32 writer = atomic_load_explicit(&cell->writer, memory_order_relaxed),
-      reader = atomic_load_explicit(&cell->reader, memory_order_relaxed);
-  u32 checks = w->launch->checks;
-  if (m->nc && checks & CHECK_NC && writer && writer & mask) {
-    (void)fault_at(w, i, FAULT_NC, lane, true, address,
-                   "a non-coherent load (.nc, __ldg) of data that this launch has written");
-    return false;
+static bool load_byte(const Access *a, u32 *writer, u32 *reader, u64 address) {
+  Warp *w = a->w;
+  const u32 mine = ((u32)w->block->index + 1) << RACE_BLOCK;
+  if (*writer) {
+    if (a->m->nc && a->nc)
+      return accuse_nc(a, address, "a non-coherent load (.nc, __ldg) of data that this launch has written");
+    if (!a->races || a->m->volatile_) return true;
+    bool first = block_of(*writer) == w->block->index;
+    bool own = first || (*writer & RACE_SEVERAL && race_has_written(w->launch->races, address, w->block->index));
+    if (own && !(*writer & RACE_VOLATILE)) return true;
+    if (!own && !before_me(w, *writer)) return accuse(a, address, *writer, "a load", "a store");
   }
-  if (!(checks & CHECK_GLOBAL_RACE) && !m->store) return true;
-  if (!m->store) {
-    if (other_block(w, writer, mask) && !ordered(w, (writer >> CELL_SHIFT) - 1) && !m->volatile_)
-      return race(w, i, lane, address, writer, "a load", "a store");
-    if (!reader)
-      atomic_store_explicit(&cell->reader, mine | mask, memory_order_relaxed);
-    else if (reader >> CELL_SHIFT != mine >> CELL_SHIFT || (reader & mask) != mask)
-      atomic_store_explicit(&cell->reader,
-                            reader | mask | (reader >> CELL_SHIFT != mine >> CELL_SHIFT ? (u32)CELL_SEVERAL : 0),
-                            memory_order_relaxed);
-    return true;
-  }
-  if (checks & CHECK_GLOBAL_RACE && !m->volatile_) {
-    if (other_block(w, writer, mask) && !ordered(w, (writer >> CELL_SHIFT) - 1) && changes(address, value, bytes))
-      return race(w, i, lane, address, writer, "a store", "a store");
-    bool foreign = reader & mask && ((reader >> CELL_SHIFT) - 1 != w->block->index);
-    if (foreign && !ordered(w, (reader >> CELL_SHIFT) - 1) && changes(address, value, bytes))
-      return race(w, i, lane, address, reader, "a store", "a load");
-  }
-  u32 same = writer >> CELL_SHIFT == mine >> CELL_SHIFT, keep = !writer || same ? 0 : (u32)CELL_SEVERAL;
-  atomic_store_explicit(&cell->writer, mine | mask | (writer & (15u | CELL_SEVERAL)) | keep, memory_order_relaxed);
+  if (!a->races || a->m->volatile_) return true;
+  *reader = (*reader ? *reader | (*reader >> RACE_BLOCK == mine >> RACE_BLOCK ? 0 : (u32)RACE_SEVERAL) : mine) |
+            (a->m->nc ? (u32)RACE_NC : 0);
   return true;
 }
 
-static bool uninitialized(Warp *w, const Insn *i, u32 lane, u64 address) {
-  (void)fault_at(w, i, FAULT_UNINITIALIZED, lane, true, address, "a load of global memory that nobody has written");
-  return false;
+/* `differs`: the byte changes; `varies`: some byte that this access stores in the word does. */
+static bool store_byte(const Access *a, u32 *writer, const u32 *reader, u64 address, bool differs, bool varies) {
+  Warp *w = a->w;
+  const u32 mine = ((u32)w->block->index + 1) << RACE_BLOCK, old = *writer;
+  if (a->races) {
+    bool both_volatile = a->m->volatile_ && old & RACE_VOLATILE;
+    if (by_others(w, old) && !both_volatile && (differs || old & RACE_VARIED) && !before_me(w, old))
+      return accuse(a, address, old, "a store", "a store");
+    if (by_others(w, *reader) && !before_me(w, *reader))
+      return *reader & RACE_NC && a->nc
+                 ? accuse_nc(a, address, "a store to data that another block has loaded non-coherently (.nc, __ldg)")
+                 : accuse(a, address, *reader, "a store", "a load");
+  }
+  u32 flags = old & (RACE_SEVERAL | RACE_VARIED);
+  if (old && varies) flags |= RACE_VARIED;
+  if (a->m->volatile_ && (!old || old & RACE_VOLATILE)) flags |= RACE_VOLATILE;
+  if (by_others(w, old)) {
+    if (!(old & RACE_SEVERAL)) race_wrote(w->launch->races, address, block_of(old));
+    race_wrote(w->launch->races, address, w->block->index);
+    flags |= RACE_SEVERAL;
+  }
+  *writer = mine | flags;
+  return true;
+}
+
+/* ---- one word ---- */
+static void unpack(u32 cell, u32 *tag) {
+  for (u32 k = 0; k < 4; k++) tag[k] = cell >> k & 1u ? cell & ~(u32)RACE_BYTES : 0;
+}
+/* One tag for all bytes that have any; false: they differ. */
+static bool pack(const u32 *tag, u32 *cell) {
+  *cell = 0;
+  for (u32 k = 0; k < 4; k++) {
+    if (!tag[k]) continue;
+    if (*cell && (*cell & ~(u32)RACE_BYTES) != tag[k]) return false;
+    *cell |= tag[k] | 1u << k;
+  }
+  return true;
+}
+static bool check_word(const Access *a, u32 *writer, u32 *reader, u32 mask, u64 word, const u8 *value) {
+  RaceTable *table = a->w->launch->races;
+  bool spilled = *writer && !(*writer & RACE_BYTES), ok = true;
+  RaceBytes here, *bytes = spilled ? race_bytes(table, *writer) : &here;
+  if (!spilled) unpack(*writer, here.writer), unpack(*reader, here.reader);
+  const u8 *now = (const u8 *)(uintptr_t)word;
+  bool varies = false;
+  for (u32 k = 0; k < 4 && value; k++) varies |= mask >> k & 1u && value[k] != now[k];
+  for (u32 k = 0; k < 4 && ok; k++)
+    if (mask >> k & 1u)
+      ok = value ? store_byte(a, &bytes->writer[k], &bytes->reader[k], word + k, value[k] != now[k], varies)
+                 : load_byte(a, &bytes->writer[k], &bytes->reader[k], word + k);
+  u32 wr, rd;
+  if (!ok || spilled) return ok;
+  if (pack(here.writer, &wr) && pack(here.reader, &rd))
+    *writer = wr, *reader = rd;
+  else if ((bytes = race_spill(table, writer, reader)))
+    *bytes = here;
+  return true;
+}
+
+/* ---- one lane ---- */
+static bool check_cells(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u32 lane, u64 address, u32 bytes,
+                        const u8 *value) {
+  Launch *l = w->launch;
+  u32 *cells = race_cells(l, al);
+  if (!cells) return true;
+  const Access a = {w, i, m, lane, l->checks & CHECK_GLOBAL_RACE && l->blocks > 1, (l->checks & CHECK_NC) != 0};
+  u64 at = address - al->base;
+  for (u64 x = at & ~3ull; x < at + bytes; x += 4) {
+    u32 from = x < at ? (u32)(at - x) : 0, to = x + 4 > at + bytes ? (u32)(at + bytes - x) : 4;
+    u32 mask = ((1u << to) - 1) & ~((1u << from) - 1);
+    u8 word[4];
+    if (value) memcpy(word + from, value + (x + from - at), to - from);
+    if (!check_word(&a, cells + x / 4, cells + race_words(al) + x / 4, mask, al->base + x, value ? word : NULL))
+      return false;
+  }
+  return true;
 }
 
 bool check_global_lane(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u32 lane, u64 address, u32 bytes,
                        const void *value) {
   Launch *l = w->launch;
-  if (!m->store && l->checks & CHECK_INIT_GLOBAL && !mem_is_init(al, address, bytes))
-    return uninitialized(w, i, lane, address);
-  if (m->volatile_) note_sync(w, !m->store, m->store && m->release);
-  if (!(l->checks & (CHECK_GLOBAL_RACE | CHECK_NC)) || l->blocks > CELL_BLOCK_MAX) return true;
-  RaceCell *cells = cells_of(l, al);
-  if (!cells) return true;
-  u64 at = address - al->base;
-  for (u64 x = at & ~3ull; x < at + bytes; x += 4) {
-    u32 from = x < at ? (u32)(at - x) : 0, to = x + 4 > at + bytes ? (u32)(at + bytes - x) : 4;
-    u32 mask = ((1u << to) - 1) & ~((1u << from) - 1), part = to - from;
-    const u8 *v = value ? (const u8 *)value + (x + from - at) : NULL;
-    if (!check_word(w, i, m, &cells[x / 4], mask, lane, al->base + x + from, part, v)) return false;
+  if (!m->store && l->checks & CHECK_INIT_GLOBAL && !mem_is_init(al, address, bytes)) {
+    (void)fault_at(w, i, FAULT_UNINITIALIZED, lane, true, address, "a load of global memory that nobody has written");
+    return false;
   }
-  return true;
+  if (m->volatile_ && m->store) note_sync(w, false, m->release);
+  RaceHold hold = l->alone ? RACE_NOTHING_HELD : race_hold(address, bytes);
+  bool ok = !l->races || check_cells(w, i, m, al, lane, address, bytes, value);
+  if (ok && value) {
+    memcpy((void *)(uintptr_t)address, value, bytes);
+    mem_mark_init(al, address, bytes);
+  }
+  race_release(hold);
+  return ok;
 }
 
 static void lane_value(const Warp *w, const MemOp *m, u32 lane, u8 *value) {
@@ -118,7 +186,6 @@ static void lane_value(const Warp *w, const MemOp *m, u32 lane, u8 *value) {
 }
 
 bool check_global(Warp *w, const Insn *i, const MemOp *m, const u64 *address, u32 mask, u32 bytes) {
-  if (w->block->counters_on) count_global(w, i, m, address, mask, bytes);
   for (u32 k = mask; k; k &= k - 1) {
     u32 lane = (u32)__builtin_ctz(k);
     u8 value[32];
@@ -127,31 +194,4 @@ bool check_global(Warp *w, const Insn *i, const MemOp *m, const u64 *address, u3
       return false;
   }
   return true;
-}
-
-/* 32 lanes side by side. The common case, words that only this block has touched, is one pass over the cells. */
-bool check_global_range(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u64 first, u32 bytes) {
-  Launch *l = w->launch;
-  u32 total = bytes * LANES;
-  bool plain = !m->volatile_ && !w->block->counters_on &&
-               (m->store || !(l->checks & CHECK_INIT_GLOBAL) || mem_is_init(al, first, total));
-  if (plain && !(l->checks & (CHECK_GLOBAL_RACE | CHECK_NC))) return true;
-  if (plain && !((first - al->base) & 3) && !(total & 3) && l->blocks <= CELL_BLOCK_MAX) {
-    RaceCell *cells = cells_of(l, al);
-    if (!cells) return true;
-    u32 *c = (u32 *)(void *)&cells[(first - al->base) / 4];
-    const u32 n = total / 4, mine = ((u32)w->block->index + 1) << CELL_SHIFT | 15u;
-    u32 strange = 0;
-    for (u32 k = 0; k < n; k++) {
-      const u32 writer = c[2 * k], reader = c[2 * k + 1];
-      strange |= (u32)((writer != 0) & (!m->store | (writer != mine))) | (u32)((reader != 0) & (reader != mine));
-    }
-    if (!strange) {
-      for (u32 k = 0; k < n; k++) c[2 * k + !m->store] = mine;
-      return true;
-    }
-  }
-  u64 address[LANES];
-  for (u32 k = 0; k < LANES; k++) address[k] = first + (u64)k * bytes;
-  return check_global(w, i, m, address, ALL_LANES, bytes);
 }

@@ -95,6 +95,7 @@ typedef struct {
     u32 approx;
     u64 seed;
     i64 site;
+    const char *schedule;
   } options;
 } Driver;
 extern Driver driver;

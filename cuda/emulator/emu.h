@@ -63,6 +63,7 @@ typedef struct Block Block;
 typedef struct Launch Launch;
 typedef struct Function Function;
 typedef struct Module Module;
+typedef struct Schedule Schedule;
 
 /* A handler executes one instruction for the lanes in w->mask and returns the next instruction. */
 typedef const Insn *Handler(Warp *w, const Insn *i);
@@ -204,16 +205,13 @@ typedef struct Alloc {
   AllocKind kind;
   u32 id;
   bool all_init;
-  _Atomic(u64) *init;    /* one bit a byte, unless all_init */
-  struct RaceCell *race; /* one cell a word, while a launch checks races */
-  u32 race_epoch;
+  _Atomic(u64) *init; /* one bit a byte, unless all_init */
+  u32 *race;          /* race.h: one cell a word, while a launch checks races */
+  _Atomic(u32) race_epoch;
   bool readonly;            /* a store is the fault write-to-input */
   _Atomic(u64) *touched[2]; /* bits of bytes loaded and stored, while counters run */
   _Atomic(u64) requested[2];
 } Alloc;
-typedef struct RaceCell {
-  _Atomic(u32) writer, reader; /* block + 1; bits of bytes beside it */
-} RaceCell;
 
 u64 mem_alloc(u64 size, AllocKind kind);
 bool mem_free(u64 base);
@@ -380,6 +378,9 @@ struct Launch {
   _Atomic(u32) clock;
   u32 local_size;
   u32 race_epoch;
+  bool alone; /* one thread runs all blocks */
+  struct RaceTable *races;
+  struct Schedule *schedule; /* NULL: blocks run as they come */
   struct Counters *counters;
   struct {
     u32 mode;

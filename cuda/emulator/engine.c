@@ -3,6 +3,7 @@
    have exited, or until its time slice ends; the warps of a block take turns. Blocks go to worker threads in order. */
 #include "counters.h"
 #include "handlers.h"
+#include "race.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -349,10 +350,15 @@ static void *worker(void *arg) {
   } else
     for (;;) {
       u64 step = l->blocks > 4096 ? 8 : 1, first = atomic_fetch_add(&l->next_block, step);
-      if (first >= l->blocks || first > atomic_load(&l->first_fault)) break;
+      if (first >= l->blocks) break;
+      if (first > atomic_load(&l->first_fault)) {
+        if (l->schedule) schedule_leave(l->schedule, first);
+        break;
+      }
       for (u64 k = first; k < first + step && k < l->blocks && !b.faulted; k++) {
         block_begin(&b, k);
         block_run(&b);
+        if (l->schedule) schedule_leave(l->schedule, k);
       }
       if (b.faulted) {
         report(l, &b);
@@ -367,6 +373,7 @@ static void *worker(void *arg) {
 }
 
 static u32 worker_count(const Launch *l) {
+  if (l->schedule) return (u32)l->blocks;
   const char *env = getenv("SAMEBITS_EMU_THREADS");
   long n = env ? strtol(env, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
   if (l->fn->ordered_atomics || n < 1)
@@ -380,8 +387,10 @@ bool launch_run(Launch *l) {
   u32 n = worker_count(l), started = 0;
   atomic_store(&l->next_block, 0), atomic_store(&l->first_fault, UINT64_MAX), atomic_store(&l->insns, 0);
   pthread_mutex_init(&l->lock, NULL);
+  l->alone = n == 1;
   for (; started + 1 < n; started++)
     if (pthread_create(&threads[started], NULL, worker, l)) break;
+  if (l->schedule && started + 1 < n) l->schedule->steps = ""; /* not every block can wait for its turn */
   (void)worker(l);
   for (u32 k = 0; k < started; k++) (void)pthread_join(threads[k], NULL);
   pthread_mutex_destroy(&l->lock);

@@ -2,6 +2,7 @@
  * instruction set. */
 #include "exec.h"
 #include "move.h"
+#include "race_row.h"
 
 /* Every lane inside one allocation and aligned: the allocation. Otherwise the first lane that is not faults, or, with
    several allocations, each lane is looked up; *mixed tells. */
@@ -48,8 +49,11 @@ const Insn *EXEC(ld_global)(Warp *w, const Insn *i) {
   if (LIKELY(lanes_side_by_side(w, m, bytes, &first))) {
     Alloc *al = mem_find(first);
     if (LIKELY(al && al->size - (first - al->base) >= (u64)bytes * LANES && !(first & (bytes - 1)))) {
-      if (w->launch->watch && !check_global_range(w, i, m, al, first, bytes)) return i;
+      RaceHold hold = RACE_NOTHING_HELD;
+      if (w->launch->watch && check_row(w, i, m, al, first, bytes, &hold) == ROW_FAULT) return i;
       load_row(w, m, (const u8 *)(uintptr_t)first);
+      race_release(hold);
+      if (UNLIKELY(m->volatile_)) note_sync(w, true, false);
       return i + 1;
     }
   }
@@ -57,7 +61,10 @@ const Insn *EXEC(ld_global)(Warp *w, const Insn *i) {
   lane_addresses(w, m, a);
   Alloc *al = locate(w, i, m, a, bytes, &mixed);
   if (UNLIKELY(!al)) return i;
-  if (w->launch->watch && !check_global(w, i, m, a, w->mask, bytes)) return i;
+  if (w->launch->watch) {
+    before_access(w, i, m, a, w->mask, bytes);
+    if (!check_global(w, i, m, a, w->mask, bytes)) return i;
+  }
   if (m->size == 4 && m->count == 1 && !m->wide[0] && m->reg[0] != ~0u) {
     u32 *d = REG(u32, m->reg[0]);
     for (u32 k = w->mask; k; k &= k - 1) {
@@ -69,6 +76,7 @@ const Insn *EXEC(ld_global)(Warp *w, const Insn *i) {
       u32 l = (u32)__builtin_ctz(k);
       load_lane(w, m, l, (const u8 *)(uintptr_t)a[l]);
     }
+  if (UNLIKELY(m->volatile_)) note_sync(w, true, false);
   return i + 1;
 }
 
@@ -80,9 +88,12 @@ const Insn *EXEC(st_global)(Warp *w, const Insn *i) {
   if (LIKELY(lanes_side_by_side(w, m, bytes, &first))) {
     Alloc *al = mem_find(first);
     if (LIKELY(al && al->size - (first - al->base) >= (u64)bytes * LANES && !(first & (bytes - 1)) && !al->readonly)) {
-      if (w->launch->watch && !check_global_range(w, i, m, al, first, bytes)) return i;
+      RaceHold hold = RACE_NOTHING_HELD;
+      RowCheck found = w->launch->watch ? check_row(w, i, m, al, first, bytes, &hold) : ROW_OPEN;
+      if (UNLIKELY(found != ROW_OPEN)) return found == ROW_DONE ? i + 1 : i;
       store_row(w, m, (u8 *)(uintptr_t)first);
       if (!al->all_init) mem_mark_init(al, first, (u64)bytes * LANES);
+      race_release(hold);
       return i + 1;
     }
   }
@@ -95,7 +106,10 @@ const Insn *EXEC(st_global)(Warp *w, const Insn *i) {
     if (UNLIKELY((mixed ? mem_find(a[lane]) : al)->readonly))
       return fault_at(w, i, FAULT_WRITE_TO_INPUT, lane, true, a[lane], "a store to memory that may only be read");
   }
-  if (w->launch->watch && !check_global(w, i, m, a, w->mask, bytes)) return i;
+  if (w->launch->watch) {
+    before_access(w, i, m, a, w->mask, bytes);
+    return check_global(w, i, m, a, w->mask, bytes) ? i + 1 : i;
+  }
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 l = (u32)__builtin_ctz(k);
     store_lane(w, m, l, (u8 *)(uintptr_t)a[l]);

@@ -116,9 +116,9 @@ void barrier_try(Block *b, u32 id);
  * writes. */
 u8 *lane_memory(Warp *w, const Insn *i, u32 lane, Space space, u64 address, u32 size, bool write, bool atomic,
                 const void *value);
-/* check_global.c: the rules about global memory that concern its history. False: a fault. */
+/* check_global.c: the rules about global memory that concern its history, for the lanes of `mask` one after the other.
+   What is stored is stored by the check. False: a fault. */
 bool check_global(Warp *w, const Insn *i, const MemOp *m, const u64 *address, u32 mask, u32 bytes);
-bool check_global_range(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u64 first, u32 bytes);
 bool check_global_lane(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u32 lane, u64 address, u32 bytes,
                        const void *value);
 void note_fence(Warp *w);

@@ -14,6 +14,9 @@ void samebitsEmuSetChecks(const char *list);
 void samebitsEmuSetBudget(unsigned long long warp_instructions);
 /* Nothing is printed on standard error. */
 void samebitsEmuSetQuiet(int quiet);
+/* The order in which the blocks of a launch of at most ten access global memory, for tests: digits, each one the next
+ * access of that block. Behind the last one, and with NULL, they run as they come. The text is kept by the caller. */
+void samebitsEmuSetSchedule(const char *steps);
 /* A store to this allocation is the fault write-to-input. 0: no such allocation. */
 int samebitsEmuProtect(uint64_t address, int on);
 /* Bytes that count as never written, whatever they hold. 0: not inside an allocation. */

@@ -51,6 +51,7 @@ void open_arch(int arch, const char *suite) {
   ((void (*)(unsigned long long))sb_driver_symbol(driver, "samebitsEmuSetBudget"))(1u << 20);
   ck_assert_msg(sb_driver_load(driver, text, n, &module) == SB_OK, "%s", sb_message());
 }
+sb_driver *open_driver(void) { return driver; }
 void close_arch(void) {
   free_buffers();
   sb_driver_unload(module);
