@@ -93,51 +93,6 @@ static void print_json(const sb_explanation *e, const sb_explained_case *c) {
   json_decref(o);
 }
 
-static void print_set(const sb_explained_set *set) {
-  for (int i = 0; i < set->count; i++) {
-    const sb_explained_step *s = &set->steps[i];
-    printf("  %s%s%s%s%s\n", s->id, *s->what ? ": " : "", s->what, *s->parameter ? ", " : "", s->parameter);
-    if (*s->before) printf("    - %s\n    + %s\n", s->before, s->after);
-    printf("    what: %s\n    seen: %s\n    mend: %s\n", s->says, s->evidence, s->fix);
-  }
-}
-
-static void print_case(const sb_explained_case *c) {
-  printf("  %s: %s", c->name, sb_verdict_names[c->verdict]);
-  if (c->verdict == SB_SAME) {
-    putchar('\n');
-    return;
-  }
-  printf(", %" PRId64 " of %" PRId64 " values differ; first %s[%" PRId64 "]", c->different, c->elements, c->tensor,
-         c->index);
-  if (c->shape_differs)
-    printf(": another shape than the contract's\n");
-  else {
-    printf(": expected %s, got %s", c->expected, c->got);
-    if (c->ulps >= 0) printf(", %" PRId64 " ulp", c->ulps);
-    printf("\n      %s\n      with %s\n", c->line, c->operands);
-  }
-}
-
-static void print_human(const char *label, const sb_explanation *e) {
-  printf("%s: %s against %s\n", label, sb_verdict_names[e->verdict], e->contract);
-  for (int i = 0; i < e->case_count; i++) print_case(&e->cases[i]);
-  if (e->verdict == SB_UNEXPLAINED)
-    printf("no mechanism, layout or pair reproduces every bit (%" PRId64 " rewrites tried)\n", e->rewrites_tried);
-  if (e->verdict != SB_EXPLAINED) return;
-  printf("every bit is reproduced, exactly evaluated, by\n");
-  print_set(&e->sets[0]);
-  if (e->set_count > 1) printf("as well as by\n");
-  for (int i = 1; i < e->set_count; i++) {
-    printf(" %d.", i);
-    for (int j = 0; j < e->sets[i].count; j++)
-      printf("%s %s (%s%s%s)", j ? " +" : "", e->sets[i].steps[j].id, e->sets[i].steps[j].what,
-             *e->sets[i].steps[j].parameter ? ", " : "", e->sets[i].steps[j].parameter);
-    putchar('\n');
-  }
-  if (*e->distinguishing_input) printf("an input that tells the first two apart: %s\n", e->distinguishing_input);
-}
-
 /* Fills x, computes what the step takes by ref/, and the step itself on the device. */
 static sb_status run_case(const options *o, const sb_case *c, sb_spec *spec, sb_tensor in[SB_SLOTS],
                           sb_tensor out[SB_SLOTS]) {
@@ -229,7 +184,7 @@ static int run(int argc, char **argv) {
                                            : sb_explain_file(o.words[0], NULL, &e);
   if (status) return sb_report(argv[0], status);
   for (int i = 0; o.json && i < e->case_count; i++) print_json(e, &e->cases[i]);
-  if (!o.json) print_human(o.words[o.count - 1], e);
+  if (!o.json) sb_explanation_print(stdout, o.words[o.count - 1], e);
   exit_code = e->verdict == SB_SAME ? SB_EXIT_OK : SB_EXIT_DIFFERS;
   sb_explanation_free(e);
   return exit_code;

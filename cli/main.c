@@ -1,5 +1,7 @@
 /* samebits: dispatch to one subcommand. */
 #include "cli/command.h"
+#include "cuda/ptx.h"
+#include "samebits/run.h"
 
 #include <errno.h>
 #include <fenv.h>
@@ -51,7 +53,8 @@ int main(int argc, char **argv) {
     return close_output(SB_EXIT_OK);
   }
   if (strcmp(argv[1], "--version") == 0) {
-    printf("samebits %s\n", SAMEBITS_VERSION);
+    printf("samebits %s, commit %s, kernels: %s\n", SAMEBITS_VERSION, *sb_run_git ? sb_run_git : "not known",
+           sb_ptx_made_by);
     return close_output(SB_EXIT_OK);
   }
   for (int i = 0; i < sb_command_table_count; i++) {

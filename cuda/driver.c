@@ -3,11 +3,11 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { NOT_SUPPORTED = 801, INVALID_PTX = 218, UNSUPPORTED_PTX = 222, JIT_ERROR_LOG = 5, JIT_ERROR_LOG_SIZE = 6 };
 
@@ -71,23 +71,33 @@ static sb_status enter(sb_driver *d) { return failed(d, d->cuCtxSetCurrent(d->co
 sb_status sb_driver_enter(sb_driver *d) { return enter(d); }
 
 /* ---- finding the libraries ---- */
+/* The folder of the file that holds this code, the program or a library: the tree may have been moved since it was
+ * made. The program's own entry has no name. */
+static bool own_folder(char folder[PATH_MAX]) {
+  static const char here = 0;
+  struct link_map *map = NULL;
+  Dl_info info;
+  if (!dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) return false;
+  if (!realpath(*map->l_name ? map->l_name : "/proc/self/exe", folder)) return false;
+  *strrchr(folder, '/') = 0;
+  return true;
+}
+
+/* Beside it: of a build, of an installed program, of an installed library. */
 static void *open_emulator(char *tried, size_t size) {
-  char path[PATH_MAX], self[PATH_MAX];
+  char path[PATH_MAX], folder[PATH_MAX];
   const char *env = getenv("SAMEBITS_EMULATOR");
   static const char *const beside[] = {"emulator/libcuda.so.1", "../emulator/libcuda.so.1",
-                                       "../lib/samebits/libcuda.so.1"};
+                                       "../" SAMEBITS_LIBDIR "/samebits/libcuda.so.1", "samebits/libcuda.so.1"};
   if (env && *env) {
     (void)snprintf(tried, size, "%s", env);
     return dlopen(env, RTLD_NOW | RTLD_LOCAL);
   }
-  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (n <= 0) return NULL;
-  self[n] = 0;
-  char *slash = strrchr(self, '/');
-  if (slash) *slash = 0;
-  if (snprintf(tried, size, "%s/emulator/libcuda.so.1", self) < 0) *tried = 0;
+  *tried = 0;
+  if (!own_folder(folder)) return NULL;
   for (size_t k = 0; k < sizeof beside / sizeof beside[0]; k++) {
-    int length = snprintf(path, sizeof path, "%s/%s", self, beside[k]);
+    int length = snprintf(path, sizeof path, "%s/%s", folder, beside[k]);
+    if (k == 0) (void)snprintf(tried, size, "%s", path);
     void *library = length > 0 && (size_t)length < sizeof path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (library) return library;
   }

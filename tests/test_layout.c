@@ -9,8 +9,8 @@
 
 static const char *const folders[] = {"ref",     "cuda", "conformance", "bench",  "reports", "ci", "docs",
                                       "include", "cli",  "tests",       "python", ".ci",     NULL};
-static const char *const files[] = {"CMakeLists.txt", "CMakePresets.json", "README.md",  "LICENSE", "CHANGELOG.md",
-                                    ".clang-format",  ".clang-tidy",       ".gitignore", NULL};
+static const char *const files[] = {"CMakeLists.txt", "CMakePresets.json", "README.md",   "LICENSE",    "CHANGELOG.md",
+                                    "pyproject.toml", ".clang-format",     ".clang-tidy", ".gitignore", NULL};
 /* What a clone has beside them: git's own, and what builds leave (all of it in .gitignore). */
 static const char *const by_prefix[] = {"build", NULL};
 static const char *const by_name[] = {".", "..", ".git", ".cache", "compile_commands.json", "__pycache__", NULL};

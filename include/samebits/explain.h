@@ -8,6 +8,7 @@
 #include "samebits/contract.h"
 #include "samebits/expect.h"
 #include "samebits/safetensors.h"
+#include <stdio.h>
 
 typedef enum sb_verdict { SB_SAME, SB_EXPLAINED, SB_UNEXPLAINED } sb_verdict;
 extern const char *const sb_verdict_names[3];
@@ -79,6 +80,8 @@ sb_status sb_verifier_prepare(sb_verifier *verifier, const sb_case *c);
 sb_status sb_verify_case(void *verifier, const sb_case *c, const sb_tensor in[SB_SLOTS],
                          const sb_tensor expected[SB_SLOTS], const sb_tensor got[SB_SLOTS], sb_result *result);
 
+/* As `samebits explain` prints it; `label` NULL: without "LABEL: " before the first line. */
+void sb_explanation_print(FILE *to, const char *label, const sb_explanation *explanation);
 void sb_explanation_free(sb_explanation *explanation);
 
 /* The mechanisms, for `samebits list mechanisms`. */

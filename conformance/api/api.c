@@ -1,0 +1,178 @@
+/* The interface for other languages: cases as handles, texts as memory. */
+#include "samebits/api.h"
+#include "cuda/ptx.h"
+#include "samebits/apply.h"
+#include "samebits/check.h"
+#include "samebits/explain.h"
+#include "samebits/run.h"
+#include "samebits/select.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static_assert(sizeof(sb_tensor) == 80 && offsetof(sb_tensor, dims) == 8 && offsetof(sb_tensor, data) == 72,
+              "bindings write this layout out");
+static_assert(sizeof(sb_comparison) == 24, "bindings write this layout out");
+
+struct sb_api_case {
+  sb_tensor in[SB_SLOTS], expected[SB_SLOTS];
+  bool borrowed; /* in[SB_X] is the caller's */
+};
+
+int sb_api(void) { return SB_API; }
+
+const char *sb_version(void) {
+  static _Thread_local char text[160];
+  snprintf(text, sizeof text, "%s, commit %s, kernels: %s", SAMEBITS_VERSION, *sb_run_git ? sb_run_git : "not known",
+           sb_ptx_made_by);
+  return text;
+}
+
+void sb_api_free(char *text) { free(text); }
+
+const char *sb_api_format(int format) {
+  return format >= 0 && format < SB_FORMATS ? sb_format_of((sb_format)format)->name : NULL;
+}
+const char *sb_api_slot(int slot) { return slot >= 0 && slot < SB_SLOTS ? sb_slot_names[slot] : NULL; }
+
+sb_status sb_api_cases(const char *const words[SB_API_WORDS], char **lines) {
+  const sb_selection selection = {words[0], words[1], words[2], words[3], words[4],
+                                  words[5], words[6], words[7], words[8], .tier = words[9]};
+  const sb_device_options how = {0};
+  sb_device *device = NULL;
+  sb_case_list list = {0};
+  size_t size = 0;
+  sb_status status = sb_device_open("ref", &how, &device);
+  if (!status) status = sb_select(&selection, device, &list);
+  FILE *stream = status ? NULL : open_memstream(lines, &size);
+  if (!status && !stream) status = sb_fail(SB_NO_MEMORY, "no memory for the list of cases");
+  char text[SB_CASE_TEXT];
+  for (int i = 0; !status && i < list.count; i++) fprintf(stream, "%s\n", sb_case_print(&list.cases[i], text));
+  if (stream && (ferror(stream) | fclose(stream))) status = sb_fail(SB_NO_MEMORY, "no memory for the list of cases");
+  sb_case_list_free(&list);
+  sb_device_close(device);
+  return status;
+}
+
+/* x, and what the operations before this one give. */
+static sb_status make_inputs(const sb_case *c, sb_tensor in[SB_SLOTS]) {
+  static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
+  sb_tensor takes[SB_SLOTS];
+  sb_status status = sb_spec_tensors(&c->spec, c->rows, c->cols, takes, NULL);
+  if (!status) status = sb_case_input(c, NULL, &in[SB_X]);
+  for (int i = 0; !status && i < 2 && c->spec.step > before[i] && c->spec.step >= SB_CHOOSE_QPARAMS; i++) {
+    sb_spec step;
+    status = sb_spec_step(&c->spec, before[i], true, &step);
+    if (!status) status = sb_apply(&step, c->rows, c->cols, in, NULL);
+  }
+  for (int s = SB_X + 1; !status && s < SB_SLOTS; s++)
+    if (!takes[s].rank) sb_tensor_free(&in[s]);
+  return status;
+}
+
+sb_status sb_api_open(const char *text, sb_api_case **result) {
+  sb_case c;
+  sb_api_case *made = calloc(1, sizeof *made);
+  sb_status status = made ? sb_case_parse(text, &c) : sb_fail(SB_NO_MEMORY, "no memory for a case");
+  *result = NULL;
+  if (!status && c.spec.step == SB_BOTH)
+    status = sb_fail(SB_USAGE, "%s: both is a comparison; one function computes prepare or convert", text);
+  if (!status && *c.device) status = sb_fail(SB_USAGE, "%s: a function has no device", text);
+  if (!status) status = make_inputs(&c, made->in);
+  if (!status) status = sb_spec_tensors(&c.spec, c.rows, c.cols, NULL, made->expected);
+  for (int s = 0; s < SB_SLOTS; s++) {
+    if (made) made->expected[s].data = NULL;
+    if (!status && made->expected[s].rank) status = sb_tensor_alloc(&made->expected[s]);
+  }
+  if (!status) status = sb_run(&c.spec, made->in, made->expected, NULL);
+  if (status)
+    sb_api_close(made);
+  else
+    *result = made;
+  return status;
+}
+
+sb_status sb_api_open_contract(const char *name, const char *dtype, int64_t group_size, const sb_tensor *x,
+                               sb_api_case **result) {
+  sb_contract_case at;
+  sb_format format;
+  sb_api_case *made = calloc(1, sizeof *made);
+  sb_status status = made ? sb_format_parse(dtype, &format) : sb_fail(SB_NO_MEMORY, "no memory for a case");
+  *result = NULL;
+  if (!status && (x->format != format || x->rank != 2 || !x->data))
+    status = sb_fail(SB_INVALID, "%s: x is not a tensor [rows, cols] of %s", name, dtype);
+  if (!status) status = sb_contract_case_parse(name, format, group_size, &at);
+  if (!status) {
+    made->borrowed = true;
+    made->in[SB_X] = *x;
+    status = sb_contract_run(&at, made->in, made->expected);
+  }
+  if (status)
+    sb_api_close(made);
+  else
+    *result = made;
+  return status;
+}
+
+void sb_api_close(sb_api_case *c) {
+  if (!c) return;
+  if (c->borrowed) c->in[SB_X] = (sb_tensor){0};
+  sb_slots_free(c->in);
+  sb_slots_free(c->expected);
+  free(c);
+}
+
+const sb_tensor *sb_api_in(const sb_api_case *c) { return c->in; }
+const sb_tensor *sb_api_expected(const sb_api_case *c) { return c->expected; }
+
+/* The fills look at a spec for its block and its steps: one of the same side stands in. */
+sb_status sb_api_fill(const char *fill, uint64_t seed, const char *side, const char *dtype, int64_t group_size,
+                      int64_t rows, int64_t cols, sb_tensor *x) {
+  const sb_fill *made_by;
+  sb_side of;
+  sb_format format;
+  sb_spec spec;
+  sb_tensor shapes[SB_SLOTS];
+  sb_status status = sb_side_parse(side, &of);
+  if (!status) status = sb_format_parse(dtype, &format);
+  if (!status) status = sb_fill_parse(fill, &made_by);
+  if (!status && of == SB_WEIGHT && group_size <= 0) group_size = cols;
+  if (!status)
+    status = sb_spec_make("int8-dynamic-act-int4-weight", of, SB_PREPARE, SB_ALIGNED, "", format,
+                          of == SB_WEIGHT ? group_size : 0, &spec);
+  if (!status) status = sb_spec_tensors(&spec, rows, cols, NULL, shapes);
+  if (!status) *x = sb_tensor_2d(format, rows, cols);
+  if (!status) status = sb_tensor_alloc(x);
+  if (!status && (status = made_by->make(&spec, seed, x))) sb_tensor_free(x);
+  return status;
+}
+
+/* The ids of a set, each once. */
+static void print_ids(FILE *to, const sb_explained_set *set) {
+  for (int i = 0; i < set->count; i++) {
+    bool seen = false;
+    for (int j = 0; j < i; j++) seen = seen || strcmp(set->steps[i].id, set->steps[j].id) == 0;
+    if (!seen) fprintf(to, "%s%s", i ? "," : "", set->steps[i].id);
+  }
+}
+
+sb_status sb_api_explain(const char *path, char **text, char **mechanisms, int *verdict) {
+  sb_explanation *e;
+  size_t size = 0;
+  *text = *mechanisms = NULL;
+  sb_status status = sb_explain_file(path, NULL, &e);
+  if (status) return status;
+  FILE *told = open_memstream(text, &size), *ids = open_memstream(mechanisms, &size);
+  if (told) sb_explanation_print(told, NULL, e);
+  if (ids && e->verdict == SB_EXPLAINED) print_ids(ids, &e->sets[0]);
+  const bool failed = !told || !ids || ferror(told) || ferror(ids);
+  if ((told && fclose(told)) | (ids && fclose(ids)) | failed) {
+    free(*text), free(*mechanisms);
+    *text = *mechanisms = NULL;
+    status = sb_fail(SB_NO_MEMORY, "no memory for an explanation");
+  }
+  *verdict = (int)e->verdict;
+  sb_explanation_free(e);
+  return status;
+}

@@ -1,0 +1,50 @@
+/* An explanation as text. */
+#include "samebits/explain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void print_set(FILE *to, const sb_explained_set *set) {
+  for (int i = 0; i < set->count; i++) {
+    const sb_explained_step *s = &set->steps[i];
+    fprintf(to, "  %s%s%s%s%s\n", s->id, *s->what ? ": " : "", s->what, *s->parameter ? ", " : "", s->parameter);
+    if (*s->before) fprintf(to, "    - %s\n    + %s\n", s->before, s->after);
+    fprintf(to, "    what: %s\n    seen: %s\n    mend: %s\n", s->says, s->evidence, s->fix);
+  }
+}
+
+static void print_case(FILE *to, const sb_explained_case *c) {
+  fprintf(to, "  %s: %s", c->name, sb_verdict_names[c->verdict]);
+  if (c->verdict == SB_SAME) {
+    fputc('\n', to);
+    return;
+  }
+  fprintf(to, ", %" PRId64 " of %" PRId64 " values differ; first %s[%" PRId64 "]", c->different, c->elements, c->tensor,
+          c->index);
+  if (c->shape_differs)
+    fprintf(to, ": another shape than the contract's\n");
+  else {
+    fprintf(to, ": expected %s, got %s", c->expected, c->got);
+    if (c->ulps >= 0) fprintf(to, ", %" PRId64 " ulp", c->ulps);
+    fprintf(to, "\n      %s\n      with %s\n", c->line, c->operands);
+  }
+}
+
+void sb_explanation_print(FILE *to, const char *label, const sb_explanation *e) {
+  fprintf(to, "%s%s%s against %s\n", label ? label : "", label ? ": " : "", sb_verdict_names[e->verdict], e->contract);
+  for (int i = 0; i < e->case_count; i++) print_case(to, &e->cases[i]);
+  if (e->verdict == SB_UNEXPLAINED)
+    fprintf(to, "no mechanism, layout or pair reproduces every bit (%" PRId64 " rewrites tried)\n", e->rewrites_tried);
+  if (e->verdict != SB_EXPLAINED) return;
+  fprintf(to, "every bit is reproduced, exactly evaluated, by\n");
+  print_set(to, &e->sets[0]);
+  if (e->set_count > 1) fprintf(to, "as well as by\n");
+  for (int i = 1; i < e->set_count; i++) {
+    fprintf(to, " %d.", i);
+    for (int j = 0; j < e->sets[i].count; j++)
+      fprintf(to, "%s %s (%s%s%s)", j ? " +" : "", e->sets[i].steps[j].id, e->sets[i].steps[j].what,
+              *e->sets[i].steps[j].parameter ? ", " : "", e->sets[i].steps[j].parameter);
+    fputc('\n', to);
+  }
+  if (*e->distinguishing_input) fprintf(to, "an input that tells the first two apart: %s\n", e->distinguishing_input);
+}
