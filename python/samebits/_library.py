@@ -33,12 +33,12 @@ class Comparison(ctypes.Structure):
 def library_path():
     """The library: SAMEBITS_LIBRARY, the installed package's own, or that of a build of the sources beside it."""
     here = os.path.dirname(os.path.abspath(__file__))
-    places = [os.path.join(here, "libsamebits.so"), os.path.join(here, "..", "..", "build", "libsamebits.so")]
+    places = [os.path.join(here, "libsamebits.so.0"), os.path.join(here, "..", "..", "build", "libsamebits.so.0")]
     given = os.environ.get("SAMEBITS_LIBRARY")
     for path in [given] if given else places:
         if os.path.exists(path):
             return os.path.realpath(path)
-    raise ImportError("samebits: no libsamebits.so at " + (given or " or ".join(places)))
+    raise ImportError("samebits: no libsamebits at " + (given or " or ".join(places)))
 
 
 def _open():
