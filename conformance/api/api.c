@@ -17,7 +17,6 @@ static_assert(sizeof(sb_comparison) == 24, "bindings write this layout out");
 
 struct sb_api_case {
   sb_tensor in[SB_SLOTS], expected[SB_SLOTS];
-  bool borrowed; /* in[SB_X] is the caller's */
 };
 
 int sb_api(void) { return SB_API; }
@@ -93,31 +92,8 @@ sb_status sb_api_open(const char *text, sb_api_case **result) {
   return status;
 }
 
-sb_status sb_api_open_contract(const char *name, const char *dtype, int64_t group_size, const sb_tensor *x,
-                               sb_api_case **result) {
-  sb_contract_case at;
-  sb_format format;
-  sb_api_case *made = calloc(1, sizeof *made);
-  sb_status status = made ? sb_format_parse(dtype, &format) : sb_fail(SB_NO_MEMORY, "no memory for a case");
-  *result = NULL;
-  if (!status && (x->format != format || x->rank != 2 || !x->data))
-    status = sb_fail(SB_INVALID, "%s: x is not a tensor [rows, cols] of %s", name, dtype);
-  if (!status) status = sb_contract_case_parse(name, format, group_size, &at);
-  if (!status) {
-    made->borrowed = true;
-    made->in[SB_X] = *x;
-    status = sb_contract_run(&at, made->in, made->expected);
-  }
-  if (status)
-    sb_api_close(made);
-  else
-    *result = made;
-  return status;
-}
-
 void sb_api_close(sb_api_case *c) {
   if (!c) return;
-  if (c->borrowed) c->in[SB_X] = (sb_tensor){0};
   sb_slots_free(c->in);
   sb_slots_free(c->expected);
   free(c);
@@ -125,28 +101,6 @@ void sb_api_close(sb_api_case *c) {
 
 const sb_tensor *sb_api_in(const sb_api_case *c) { return c->in; }
 const sb_tensor *sb_api_expected(const sb_api_case *c) { return c->expected; }
-
-/* The fills look at a spec for its block and its steps: one of the same side stands in. */
-sb_status sb_api_fill(const char *fill, uint64_t seed, const char *side, const char *dtype, int64_t group_size,
-                      int64_t rows, int64_t cols, sb_tensor *x) {
-  const sb_fill *made_by;
-  sb_side of;
-  sb_format format;
-  sb_spec spec;
-  sb_tensor shapes[SB_SLOTS];
-  sb_status status = sb_side_parse(side, &of);
-  if (!status) status = sb_format_parse(dtype, &format);
-  if (!status) status = sb_fill_parse(fill, &made_by);
-  if (!status && of == SB_WEIGHT && group_size <= 0) group_size = cols;
-  if (!status)
-    status = sb_spec_make("int8-dynamic-act-int4-weight", of, SB_PREPARE, SB_ALIGNED, "", format,
-                          of == SB_WEIGHT ? group_size : 0, &spec);
-  if (!status) status = sb_spec_tensors(&spec, rows, cols, NULL, shapes);
-  if (!status) *x = sb_tensor_2d(format, rows, cols);
-  if (!status) status = sb_tensor_alloc(x);
-  if (!status && (status = made_by->make(&spec, seed, x))) sb_tensor_free(x);
-  return status;
-}
 
 /* The ids of a set, each once. */
 static void print_ids(FILE *to, const sb_explained_set *set) {

@@ -131,7 +131,8 @@ sb_status sb_contracts_add(const char *folder) {
     status = sb_fail(SB_FILE, "%s: no RECIPE/SIDE-STEP@FLAVOR.contract in this folder", folder);
   /* All of them are there now: one may use another. */
   for (int i = 0; i < library.count && status == SB_OK; i++)
-    if (library.entries[i].path && !library.entries[i].operation)
+    if (library.entries[i].path && !library.entries[i].operation &&
+        strncmp(library.entries[i].path, folder, strlen(folder)) == 0)
       status = sb_contract_register(library.entries[i].name, library.entries[i].path);
   return status;
 }

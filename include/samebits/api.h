@@ -26,23 +26,15 @@ sb_status sb_api_cases(const char *const words[SB_API_WORDS], char **lines);
 typedef struct sb_api_case sb_api_case;
 
 /* Of a case's text: x by its fill, the other inputs of a single operation by the operations before it. Expected is what
- * ref/ yields. The step `both` is none: SB_USAGE. */
+ * ref/ yields, or of a recipe that sb_contracts_add (contract.h) brought, its contract. The step `both` is none:
+ * SB_USAGE. */
 sb_status sb_api_open(const char *text, sb_api_case **result);
 
-/* Of a contract, "RECIPE/SIDE/STEP@FLAVOR[+VARIANT]", which may be the user's own: x is borrowed, any rows and columns.
- * Expected is what the contract yields, exactly evaluated. */
-sb_status sb_api_open_contract(const char *name, const char *dtype, int64_t group_size, const sb_tensor *x,
-                               sb_api_case **result);
 void sb_api_close(sb_api_case *c); /* NULL is allowed */
 
 /* SB_SLOTS tensors each, without data where there is none; they live as long as the case. */
 const sb_tensor *sb_api_in(const sb_api_case *c);
 const sb_tensor *sb_api_expected(const sb_api_case *c);
-
-/* Makes x of [rows, cols] for a contract of the user's own: fills that need nothing of a recipe but its side. Freed by
- * sb_tensor_free. */
-sb_status sb_api_fill(const char *fill, uint64_t seed, const char *side, const char *dtype, int64_t group_size,
-                      int64_t rows, int64_t cols, sb_tensor *x);
 
 /* explain FILE (explain.h) as the command line prints it. `mechanisms`: "" or the ids of the first answer, with commas;
  * `verdict`: 0 same, 1 explained, 2 unexplained. */

@@ -9,15 +9,13 @@ import zlib
 from dataclasses import dataclass, field
 
 from . import _golden
-from ._contract import Contract, tie
-from ._library import (FORMAT_NAMES, INVALID, SLOTS, UNSUPPORTED, Filled, Handle, SamebitsError, case_lines, compare, element,
-                       explain_file)
+from ._contract import Contract
+from ._library import FORMAT_NAMES, SLOTS, UNSUPPORTED, Handle, SamebitsError, case_lines, compare, element, explain_file
 from ._tensors import array_of, dtype_name, named, size_of, tensor_of, torch_of
 
 CASE = re.compile(r"(?P<recipe>[^/]+)/(?P<side>[^/]+)/(?P<step>[^@]+)@(?P<flavor>[^/]+)/(?P<dtype>[^/]+)/"
                   r"(?P<rows>\d+)x(?P<cols>\d+)(:g(?P<group>\d+))?/(?P<fill>[^:]+):(?P<seed>\d+)$")
 POSITIONAL = ("x", "codes", "scale", "zero_point", "row_scale", "packed")
-OWN_SHAPES, OWN_FILLS = "1x512,13x384,31x256,128x256,256x128", ("bits", "normal", "special", "tie")
 # Fills with infinities, NaN and the ends of the range: often a mechanism of their own.
 EXTREME = ("special", "bits", "directed", "sweep16")
 
@@ -27,26 +25,19 @@ class NothingCompared(Exception):
 
 
 class Case:
-    """One computation: a canonical case, or a shape and a fill for a contract of the user's own."""
+    """One computation, by its canonical text."""
 
-    def __init__(self, text, contract=None):
+    def __init__(self, text):
         match = CASE.match(text)
         if not match:
             raise ValueError(f"samebits: '{text}' is no case: RECIPE/SIDE/STEP@FLAVOR[+VARIANT]/DTYPE/ROWSxCOLS[:gGROUP]/FILL:SEED")
-        self.text, self.contract = text, contract
+        self.text = text
         self.recipe, self.side, self.step, self.flavor, self.dtype, self.fill = match.group("recipe", "side", "step", "flavor",
                                                                                            "dtype", "fill")
         self.rows, self.cols, self.group, self.seed = (int(match.group(g) or 0) for g in ("rows", "cols", "group", "seed"))
 
     def __repr__(self):
         return self.text
-
-    def open(self):
-        if not self.contract:
-            return Handle(text=self.text)
-        name, of = self.contract.name, (self.seed, self.side, self.dtype, self.group, self.rows, self.cols)
-        x = tie(name, *of) if self.fill == "tie" else Filled(self.fill, *of)
-        return Handle(contract=name, dtype=self.dtype, group=self.group, x=x)
 
 
 @dataclass
@@ -61,7 +52,8 @@ class Report:
 
     def __str__(self):
         text = f"{self.cases} cases, {self.elements} elements of {', '.join(sorted(self.compared))}: every bit is the same"
-        return text + (f"; not compared: {', '.join(sorted(self.missing))}" if self.missing else "")
+        text += f"; not compared: {', '.join(sorted(self.missing))}" if self.missing else ""
+        return text + (f"; not run: {len(self.not_run)}" if self.not_run else "")
 
 
 @dataclass
@@ -85,12 +77,6 @@ class _Run:
 def cases(recipe=None, side=None, step="prepare", flavor="aligned", dtype=None, shape=None, group=None, fill=None, seed=None, tier=None):
     """The cases of a selection, as on the command line (comma lists multiply; None: all, or the tier's)."""
     return [Case(line) for line in case_lines((recipe, side, step, flavor, dtype, shape, group, fill, seed, tier))]
-
-
-def _own_cases(contract, dtype, shape, group, fill, seed):
-    fills = fill.split(",") if fill else OWN_FILLS
-    return [Case(f"{contract.name}/{dtype}/{s}:g{group or 0}/{f}:{n}", contract)
-            for f in fills for s in (shape or OWN_SHAPES).split(",") for n in str(seed or 1).split(",")]
 
 
 def _caller(fn, case):
@@ -123,7 +109,7 @@ def _sum(tensors):
 
 
 def _run(fn, case, like, returns):
-    handle = case.open()
+    handle = Handle(case.text)
     inputs, expected = handle.inputs(), handle.expected()
     make = array_of if like == "numpy" else lambda t, owner: torch_of(t, owner, None if like == "torch" else like)
     before = _sum(inputs)
@@ -201,18 +187,14 @@ def _explained(runs):
     return "no one answer for all fills\n" + "".join(f"{what}: {_explain(part).text}" for what, part in parts)
 
 
-def _repro(fn, case):
+def _repro(fn, case, contract):
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" (", 1)[0]
     lines = [f"    pytest '{test}'"] if test else []
-    if case.contract:
-        shape = f"{case.rows}x{case.cols}"
-        call = (f"contract=..., dtype={case.dtype!r}, shape={shape!r}, group={case.group}, fill={case.fill!r}, seed={case.seed}")
-    else:
-        call = f"case={case.text!r}"
+    call = f"case={case.text!r}" + (", contract=..." if contract else "")
     return "\n".join(["repro:", *lines, f"    samebits.assert_same({_name(fn)}, {call})"])
 
 
-def _message(fn, bad, report):
+def _message(fn, bad, report, contract):
     bad = sorted(bad, key=lambda r: r.case.fill in EXTREME)
     first = bad[0]
     counts = {}
@@ -234,7 +216,7 @@ def _message(fn, bad, report):
         lines.append(_explained(bad).rstrip())
     except SamebitsError as error:
         lines.append(f"no explanation: {error}")
-    lines.append(_repro(fn, first.case))
+    lines.append(_repro(fn, first.case, contract))
     return "\n".join(lines)
 
 
@@ -252,20 +234,21 @@ def assert_same(fn, *, recipe=None, side=None, step="prepare", flavor="aligned",
     them; group_size if it has such a parameter. It gets numpy arrays, or torch tensors where dtype is torch's or like="torch"
     ("cuda", "cuda:1": there). It returns a dict by tensor names, a tuple in the order scale, zero_point, codes, output, or one tensor.
     Returns a Report; AssertionError where a bit differs, whose text is explain's; NothingCompared where nothing was."""
+    if contract is not None:
+        if not isinstance(contract, Contract):
+            raise TypeError("samebits: contract= takes what samebits.contract(text) gives")
+        if (recipe or contract.recipe, side or contract.side) != (contract.recipe, contract.side):
+            raise TypeError("samebits: contract= says recipe and side itself")
+        recipe, side, flavor = contract.recipe, contract.side, contract.flavor
+        step = contract.step if step == "prepare" else step
+    names = [dtype_name(d) for d in (dtype.split(",") if isinstance(dtype, str) else [dtype])]
+    torch = any(t for _, t in names)
     if case is not None:
-        selected = [case if isinstance(case, Case) else Case(case, contract)]
-        torch = dtype_name(dtype)[1]
+        selected = [case if isinstance(case, Case) else Case(case)]
+    elif recipe is None:
+        raise TypeError("samebits: assert_same needs recipe=, contract= or case=")
     else:
-        names = [dtype_name(d) for d in (dtype.split(",") if isinstance(dtype, str) else [dtype])]
-        torch = any(t for _, t in names)
-        if contract is not None:
-            if not isinstance(contract, Contract):
-                raise TypeError("samebits: contract= takes what samebits.contract(text) gives")
-            selected = [c for name, _ in names for c in _own_cases(contract, name, shape, group, fill, seed)]
-        elif recipe is None:
-            raise TypeError("samebits: assert_same needs recipe=, contract= or case=")
-        else:
-            selected = cases(recipe, side, step, flavor, ",".join(n for n, _ in names), shape, group, fill, seed, tier)
+        selected = cases(recipe, side, step, flavor, ",".join(n for n, _ in names), shape, group, fill, seed, tier)
     if len({(c.recipe, c.side, c.step) for c in selected}) > 1:
         raise TypeError("samebits: one function computes one recipe, side and step: " +
                         ", ".join(sorted({f"{c.recipe}/{c.side}/{c.step}" for c in selected})))
@@ -274,7 +257,7 @@ def assert_same(fn, *, recipe=None, side=None, step="prepare", flavor="aligned",
         try:
             run = _run(fn, c, like, returns)
         except SamebitsError as error:
-            if error.status not in (UNSUPPORTED, INVALID) or case is not None:
+            if error.status != UNSUPPORTED or case is not None:
                 raise
             report.not_run.append((c.text, str(error)))
             continue
@@ -290,7 +273,7 @@ def assert_same(fn, *, recipe=None, side=None, step="prepare", flavor="aligned",
     if bad:
         of_one = [r for r in bad if (r.case.dtype, r.case.flavor, r.case.group) ==
                   (bad[0].case.dtype, bad[0].case.flavor, bad[0].case.group)]
-        raise AssertionError(_message(fn, of_one, report))
+        raise AssertionError(_message(fn, of_one, report, contract))
     return report
 
 
@@ -319,9 +302,9 @@ def explain(x, got, *, recipe=None, side=None, step="prepare", flavor="aligned",
     if len(shape) != 2:
         raise ValueError(f"samebits: x has the shape {list(shape)}; [rows, cols] is needed")
     if group is None:
-        found = [] if contract else cases(recipe, side, step, flavor, name)
+        found = cases(recipe, side, step, flavor, name)
         group = found[0].group if found else 0
-    case = Case(f"{recipe}/{side}/{step}@{flavor}/{name}/{shape[0]}x{shape[1]}:g{group}/given:0", contract)
+    case = Case(f"{recipe}/{side}/{step}@{flavor}/{name}/{shape[0]}x{shape[1]}:g{group}/given:0")
 
     class Given:  # what _explain reads of a Handle
         inputs = staticmethod(lambda: {n: t for n, (t, _) in held.items()})

@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_void_p
 
 API = 1
 
@@ -54,16 +54,13 @@ def _open():
         "sb_api_slot": (c_char_p, [c_int]),
         "sb_api_cases": (c_int, [POINTER(c_char_p), texts]),
         "sb_api_open": (c_int, [c_char_p, POINTER(c_void_p)]),
-        "sb_api_open_contract": (c_int, [c_char_p, c_char_p, c_int64, tensors, POINTER(c_void_p)]),
         "sb_api_close": (None, [c_void_p]),
         "sb_api_in": (tensors, [c_void_p]),
         "sb_api_expected": (tensors, [c_void_p]),
-        "sb_api_fill": (c_int, [c_char_p, c_uint64, c_char_p, c_char_p, c_int64, c_int64, c_int64, tensors]),
         "sb_api_explain": (c_int, [c_char_p, texts, texts, POINTER(c_int)]),
-        "sb_contracts_add_text": (c_int, [c_char_p, c_char_p]),
+        "sb_contracts_add": (c_int, [c_char_p]),
         "sb_compare": (c_int, [tensors, tensors, POINTER(Comparison), c_void_p, c_void_p]),
         "sb_element_text": (c_char_p, [tensors, c_int64, c_char_p]),
-        "sb_tensor_free": (None, [tensors]),
     }
     for name, (result, parameters) in arguments.items():
         function = getattr(library, name)
@@ -113,12 +110,9 @@ def case_lines(words):
 class Handle:
     """A computation's tensors: what it takes, and what it should give. They live as long as this does."""
 
-    def __init__(self, text=None, contract=None, dtype=None, group=0, x=None):
-        self.handle, self.kept = c_void_p(), x
-        if text is not None:
-            must(lib.sb_api_open(text.encode(), byref(self.handle)))
-        else:
-            must(lib.sb_api_open_contract(contract.encode(), dtype.encode(), group, byref(x.tensor), byref(self.handle)))
+    def __init__(self, text):
+        self.handle = c_void_p()
+        must(lib.sb_api_open(text.encode(), byref(self.handle)))
 
     def __del__(self):
         if getattr(self, "handle", None):
@@ -132,18 +126,6 @@ class Handle:
 
     def expected(self):
         return self._slots(lib.sb_api_expected(self.handle))
-
-
-class Filled:
-    """x, made by a fill."""
-
-    def __init__(self, fill, seed, side, dtype, group, rows, cols):
-        self.tensor = Tensor()
-        must(lib.sb_api_fill(fill.encode(), seed, side.encode(), dtype.encode(), group, rows, cols, byref(self.tensor)))
-
-    def __del__(self):
-        if self.tensor.data:
-            lib.sb_tensor_free(byref(self.tensor))
 
 
 def compare(expected, got):
