@@ -181,7 +181,7 @@ def scaling(arguments, cores):
         name = "/".join([*key, "bf16"])
         if key[2] == "prepare" and fnmatch.fnmatch(name, arguments.only):
             pairs = [(samebits_bench(*key, "bf16", arguments.shape, 1, wall=True)[0], samebits_bench(*key, "bf16", arguments.shape, 2)[0])
-                     for _ in range(arguments.turns)]
+                     for _ in range(max(arguments.turns, 5))]
             result.append((name, statistics.median(one / two for one, two in pairs)))
     return result
 

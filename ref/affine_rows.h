@@ -18,6 +18,7 @@ typedef enum sb_code_mode {
 typedef struct sb_affine_chunk {
   const sb_job *job;
   const sb_affine_rules *rules;
+  bool own;          /* the qparams come from these groups */
   int64_t at, count; /* the first element in the tensor; the number of groups */
   int8_t *codes;     /* of the first element; NULL: not wanted */
   float scale[SB_CHUNK], zero_point[SB_CHUNK];
@@ -56,6 +57,22 @@ SB_INLINE void sb_affine_block(sb_format T, sb_format P, sb_code_mode mode, cons
   }
 }
 
+/* A block of a group whose qparams are its own, with a finite scale: then x, x / scale and zero_point are finite too,
+ * no code is NaN and no subtraction of integers wraps, so that all modes give the same. */
+SB_INLINE void sb_affine_finite_block(sb_format T, sb_format P, const void *x, float scale, float inverse,
+                                      float zero_point, float low, float high, int8_t *codes, void *output) {
+  float code[SB_BLOCK];
+  for (int i = 0; i < SB_BLOCK; i++) {
+    const float y = sb_lane_round_number(P, sb_lane_load(T, x, i) * inverse); /* 1 of quantize */
+    code[i] = sb_lane_clamp(rintf(y) + zero_point, low, high);
+  }
+  for (int i = 0; i < SB_BLOCK; i++) codes[i] = (int8_t)(int32_t)code[i];
+  for (int i = 0; i < SB_BLOCK; i++) {
+    const float product = sb_lane_round_number(P, (code[i] - zero_point) * scale); /* 2, 3 of dequantize */
+    sb_lane_store(T, output, i, P == T ? product : sb_lane_round_number(T, product));
+  }
+}
+
 /* x, scale, zero_point -> codes, output. */
 SB_INLINE void sb_affine_quantize_groups(sb_format T, sb_format P, sb_code_mode mode, const sb_affine_chunk *c) {
   const int64_t n = c->job->group;
@@ -65,7 +82,13 @@ SB_INLINE void sb_affine_quantize_groups(sb_format T, sb_format P, sb_code_mode 
   float inverse[SB_CHUNK];
   for (int64_t g = 0; g < c->count; g++) inverse[g] = sb_lane_round(P, 1.0F / c->scale[g]);
   for (int64_t g = 0; g < c->count; g++) {
-    for (int64_t i = g * n; i < (g + 1) * n; i += SB_BLOCK) {
+    const bool finite = c->own && c->codes && output && isfinite(c->scale[g]);
+    int64_t i = g * n;
+    for (; finite && i + SB_BLOCK <= (g + 1) * n; i += SB_BLOCK) {
+      sb_affine_finite_block(T, P, sb_const_element(T, x, c->at + i), c->scale[g], inverse[g], c->zero_point[g], low,
+                             high, c->codes + i, sb_element(T, output, c->at + i));
+    }
+    for (; i < (g + 1) * n; i += SB_BLOCK) {
       sb_window w;
       const int64_t left = (g + 1) * n - i;
       void *to_codes = c->codes ? c->codes + i : NULL, *to_output = sb_element(T, output, c->at + i);
@@ -145,7 +168,7 @@ static inline void sb_affine_rows(const sb_job *job, int64_t begin, int64_t end,
     if (sb_wanted(job, SB_CODES)) codes = (int8_t *)job->out[SB_CODES].data + row * job->cols;
     for (int64_t g = 0; g < job->groups; g += SB_CHUNK) {
       const int64_t first = row * job->groups + g;
-      sb_affine_chunk c = {.job = job, .rules = rules, .at = first * job->group};
+      sb_affine_chunk c = {.job = job, .rules = rules, .own = !single, .at = first * job->group};
       c.count = job->groups - g < SB_CHUNK ? job->groups - g : SB_CHUNK;
       c.codes = codes ? codes + g * job->group : NULL;
       if (single) {

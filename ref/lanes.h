@@ -54,6 +54,11 @@ SB_INLINE float sb_lane_round(sb_format T, float v) {
   return v;
 }
 
+/* The same of what is no NaN: infinity stays what it is. */
+SB_INLINE float sb_lane_round_number(sb_format T, float v) {
+  return T == SB_BF16 ? sb_f32_from_bits(sb_lane_drop(sb_f32_bits(v), 16)) : sb_lane_round(T, v);
+}
+
 /* low <= v <= high; NaN stays. */
 SB_INLINE float sb_lane_clamp(float v, float low, float high) {
   const float above = v < low ? low : v;

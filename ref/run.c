@@ -77,7 +77,7 @@ static sb_status run_rows(const sb_job *job, int64_t rows, int threads) {
     if (!codes_rows)
       return sb_fail(SB_NO_MEMORY, "out of memory: %d rows of %lld codes", threads, (long long)job->cols);
   }
-  enum { PORTIONS = 16 }; /* of a thread: many enough to even out, few enough to cost nothing */
+  enum { PORTIONS = 64 }; /* of a thread: many enough to even out, few enough to cost nothing */
   queue all = {.job = job,
                .rows = rows,
                .portion = threads == 1 ? rows : (rows + threads * PORTIONS - 1) / (threads * PORTIONS)};
