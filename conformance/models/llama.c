@@ -1,6 +1,7 @@
 /* The Llama of transformers 5 (modeling_llama.py), attention `eager`: RMSNorm, rotary embedding, grouped-query
  * attention, SwiGLU. T is f32 or bf16; every value between modules is of T, held in an f32. */
 #include "conformance/models/llama.h"
+#include "conformance/models/exponential.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -155,14 +156,41 @@ static void make_rotary(pass *p) {
   sb_narrow(p->sines, p->length * dim);
 }
 
+/* The sum of squares in the order of ATen's sum over a contiguous row (cascade_sum with vectors of 8, which the build
+ * for AVX-512 uses too): four accumulators of 8 lanes take the vectors in turn, over four levels so that none takes
+ * more than 2^power in a row; then the four, what is left of the vectors, the rest of the row and the lanes. */
+static float sum_of_squares(const float *x, int64_t n) {
+  enum { LANES = 8, TURNS = 4, LEVELS = 4 };
+  float sums[LEVELS][TURNS][LANES] = {0}, total = 0.0F;
+  const int64_t vectors = n / LANES, rounds = vectors / TURNS;
+  int power = 0;
+  while ((int64_t)1 << power < rounds) power++;
+  power = power / LEVELS > 4 ? power / LEVELS : 4;
+  for (int64_t i = 0; i < rounds;) {
+    for (int k = 0; k < TURNS * LANES; k++)
+      sums[0][k / LANES][k % LANES] += x[i * TURNS * LANES + k] * x[i * TURNS * LANES + k];
+    i++;
+    for (int level = 1; level < LEVELS && (i & (((int64_t)1 << (level * power)) - 1)) == 0; level++)
+      for (int k = 0; k < TURNS * LANES; k++) {
+        sums[level][k / LANES][k % LANES] += sums[level - 1][k / LANES][k % LANES];
+        sums[level - 1][k / LANES][k % LANES] = 0.0F;
+      }
+  }
+  for (int k = 0; k < TURNS * LANES; k++)
+    for (int level = 1; level < LEVELS; level++) sums[0][k / LANES][k % LANES] += sums[level][k / LANES][k % LANES];
+  for (int64_t i = rounds * TURNS * LANES; i < vectors * LANES; i++) sums[0][0][i % LANES] += x[i] * x[i];
+  for (int64_t i = vectors * LANES; i < n; i++) total += x[i] * x[i];
+  for (int k = 0; k < LANES; k++) total += ((sums[0][0][k] + sums[0][1][k]) + sums[0][2][k]) + sums[0][3][k];
+  return total;
+}
+
 /* w * r(x * rsqrt(mean(x^2) + eps)), inside in f32. */
 static void normalize(const pass *p, const float *x, const float *w, float *out) {
   const int64_t n = p->llama->config.hidden;
   for (int64_t t = 0; t < p->tokens; t++) {
     const float *row = x + t * n;
-    float *to = out + t * n, sum = 0.0F;
-    for (int64_t i = 0; i < n; i++) sum += row[i] * row[i];
-    const float inverse = 1.0F / sqrtf(sum / (float)n + p->llama->config.norm_eps);
+    float *to = out + t * n;
+    const float inverse = 1.0F / sqrtf(sum_of_squares(row, n) / (float)n + p->llama->config.norm_eps);
     for (int64_t i = 0; i < n; i++) to[i] = row[i] * inverse;
     if (p->narrow) sb_narrow(to, n); /* 1 */
     for (int64_t i = 0; i < n; i++) to[i] = w[i] * to[i];
@@ -222,7 +250,7 @@ static void add_residual(const pass *p, const float *h) {
 /* r(r(silu(gate)) * up), into gate. */
 static void swiglu(const pass *p) {
   const int64_t count = p->tokens * p->llama->config.intermediate;
-  for (int64_t i = 0; i < count; i++) p->gate[i] = p->gate[i] / (1.0F + expf(-p->gate[i]));
+  for (int64_t i = 0; i < count; i++) p->gate[i] = p->gate[i] / (1.0F + sb_exponential(-p->gate[i]));
   if (p->narrow) sb_narrow(p->gate, count); /* 1 */
   for (int64_t i = 0; i < count; i++) p->gate[i] = p->gate[i] * p->up[i];
   if (p->narrow) sb_narrow(p->gate, count); /* 2 */

@@ -23,7 +23,7 @@ enum { SB_PANEL = 16 }; /* columns of a panel: 16 outputs for each of K inputs, 
 int64_t sb_panels_size(int64_t n, int64_t k);
 void sb_panels_fill(const float *w, int64_t n, int64_t k, float *panels);
 
-/* y[m, n] = x[m, k] W^T; each sum in the order of k, one rounding a product and a sum. */
+/* y[m, n] = x[m, k] W^T; each sum by fused multiply-adds in the order of k, in blocks of it whose sums are added. */
 void sb_multiply(const float *x, int64_t m, int64_t k, const float *panels, int64_t n, float *y);
 
 /* Causal attention of one head over one sequence: q, k, v and out [length, dim] with row strides; scratch: 2 * length

@@ -1,6 +1,6 @@
 /* The forward pass of the Llama family, in f32 or bf16 with PyTorch's rounding points between modules, and the
- * evaluation loss. Sums are f32 in the order of their index whatever the machine, so the same model gives the same bits
- * everywhere. */
+ * evaluation loss. Sums are f32 in the order in which PyTorch's CPU kernels add, whatever the machine, so the same model
+ * gives the same bits everywhere. */
 #ifndef SAMEBITS_MODEL_EVAL_H
 #define SAMEBITS_MODEL_EVAL_H
 
