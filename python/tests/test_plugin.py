@@ -1,10 +1,14 @@
 """The pytest plugin, run by pytest itself."""
 
+import importlib.metadata
 import importlib.util
 
 import pytest
 
 pytest_plugins = ["pytester"]
+# an installed package brings it by its entry point; beside the sources it has to be named
+INSTALLED = any(e.name == "samebits" for e in importlib.metadata.entry_points(group="pytest11"))
+PLUGIN = () if INSTALLED else ("-p", "samebits.plugin")
 
 TEST = """
 import numpy as np, pytest
@@ -21,7 +25,7 @@ CHECK = "samebits_case.assert_same(quantize)"
 
 def run(pytester, text, *options):
     pytester.makepyfile(text)
-    return pytester.runpytest_subprocess("-p", "samebits.plugin", *options)
+    return pytester.runpytest_subprocess(*PLUGIN, *options)
 
 
 def test_each_case_is_a_test(pytester):
@@ -35,7 +39,7 @@ def test_a_failure_repeats_itself(pytester):
     text = result.stdout.str()
     assert "add-before-round" in text
     line = next(word for word in text.splitlines() if "pytest '" in word)
-    result = pytester.runpytest_subprocess("-p", "samebits.plugin", line.split("'")[1])
+    result = pytester.runpytest_subprocess(*PLUGIN, line.split("'")[1])
     result.assert_outcomes(failed=1)
 
 
