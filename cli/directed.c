@@ -3,12 +3,15 @@
 #include "conformance/mutants/mutants.h"
 #include "samebits/recipe.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLS = 32, TRIES = 16, MOST_ROWS = 33, MOST_CONTRACTS = 64 }; /* the smoke tier's tallest shape has 33 rows */
+/* The smoke tier's tallest shape has 33 rows: these tell mechanisms from their contract; those after them, each other.
+ */
+enum { COLS = 32, TRIES = 16, MOST_ROWS = 33, WITH_PAIRS = 64, PAIR_TRIES = 4, MOST_CONTRACTS = 64 };
 
 typedef struct options {
   const char *output, *from, *recipe, *dtype;
@@ -96,12 +99,19 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
   }
   if (status == SB_OK && pool.count > MOST_ROWS && count)
     status = sb_directed_prune(contracts, count, MOST_ROWS, &pool);
+  sb_directed_pairs_told told = {0};
+  for (int i = 0; i < count && status == SB_OK && pool.count && !o->only; i++)
+    status = sb_directed_pairs(&contracts[i], PAIR_TRIES, WITH_PAIRS, &pool, &told);
   for (int r = 0; r < pool.count; r++) {
     fprintf(f, "%s %s %s", recipe, side, sb_format_of(dtype)->name);
     for (int j = 0; j < COLS; j++) put(f, pool.x[r * COLS + j]);
     fputc('\n', f);
   }
-  fprintf(stderr, "%s%s: %d rows\n", prefix, sb_format_of(dtype)->name, pool.count);
+  fprintf(stderr, "%s%s: %d rows", prefix, sb_format_of(dtype)->name, pool.count);
+  if (told.pairs)
+    fprintf(stderr, ", which tell %" PRId64 " of %" PRId64 " pairs of wrong implementations apart", told.told,
+            told.pairs);
+  fputc('\n', stderr);
   free(pool.x);
   return status;
 }

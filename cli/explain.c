@@ -8,13 +8,14 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct options {
   int count;
   char **words;
-  const char *device, *input;
+  const char *device, *input, *write;
   sb_device_options how;
   bool json;
 } options;
@@ -27,6 +28,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     return 0;
   case 'd':
     o->device = word;
+    return 0;
+  case 'w':
+    o->write = word;
     return 0;
   case 'i':
     o->input = word;
@@ -62,10 +66,16 @@ static void print_json(const sb_explanation *e, const sb_explained_case *c) {
   json_t *o = json_object(), *alternatives = json_array(), *forms = json_array();
   bool explained = c->verdict == SB_EXPLAINED;
   const sb_explained_set *set = &e->sets[0];
-  for (int i = 1; explained && i < e->set_count; i++) json_array_append_new(alternatives, ids_of(&e->sets[i]));
+  json_t *inputs = json_array(), *first = NULL;
+  for (int i = 1; explained && i < e->set_count; i++) {
+    json_t *input = json_loads(e->sets[i].distinguishing_input, 0, NULL);
+    if (!first && input) first = json_incref(input);
+    json_array_append_new(alternatives, ids_of(&e->sets[i]));
+    json_array_append_new(inputs, input ? input : json_null());
+  }
   for (int i = 0; explained && i < set->count; i++)
-    json_array_append_new(forms, json_pack("{s:s,s:s,s:s}", "id", set->steps[i].id, "form", set->steps[i].what,
-                                           "parameter", set->steps[i].parameter));
+    json_array_append_new(forms, json_pack("{s:s,s:s,s:s,s:s}", "id", set->steps[i].id, "form", set->steps[i].what,
+                                           "parameter", set->steps[i].parameter, "diff", set->steps[i].diff));
   json_object_set_new(o, "case", json_string(c->name));
   json_object_set_new(o, "contract", json_string(e->contract));
   json_object_set_new(o, "verdict", json_string(sb_verdict_names[c->verdict]));
@@ -85,12 +95,45 @@ static void print_json(const sb_explanation *e, const sb_explained_case *c) {
     before = set->steps[i].before, after = set->steps[i].after;
   json_object_set_new(o, "contract_line_before", *before ? json_string(before) : json_null());
   json_object_set_new(o, "contract_line_after", *after ? json_string(after) : json_null());
-  json_object_set_new(o, "distinguishing_input",
-                      explained && *e->distinguishing_input ? json_loads(e->distinguishing_input, 0, NULL)
-                                                            : json_null());
+  json_object_set_new(o, "distinguishing_input", first ? first : json_null());
+  json_object_set_new(o, "distinguishing_inputs", inputs); /* one an alternative */
   json_dumpf(o, stdout, JSON_COMPACT);
   putchar('\n');
   json_decref(o);
+}
+
+/* The rows of x that tell the alternatives from the answer, as a file in the golden format for the kernel to run on. */
+static sb_status write_input(const sb_explanation *e, const char *path) {
+  sb_safetensors_writer *w = NULL;
+  sb_tensor x = {0};
+  json_t *rows = json_array();
+  char group[32];
+  for (int i = 1; i < e->set_count; i++) {
+    json_t *input = json_loads(e->sets[i].distinguishing_input, 0, NULL);
+    if (input) json_array_append(rows, json_object_get(input, "x"));
+    json_decref(input);
+  }
+  const size_t count = json_array_size(rows), cols = count ? json_array_size(json_array_get(rows, 0)) : 0;
+  sb_status status = count ? SB_OK : sb_fail(SB_UNSUPPORTED, "%s: there is no input to write", path);
+  x = sb_tensor_2d(e->at.dtype, (int64_t)count, (int64_t)cols);
+  if (!status) status = sb_tensor_alloc(&x);
+  for (size_t i = 0; !status && i < count * cols; i++)
+    sb_store(x.format, x.data, (int64_t)i,
+             strtod(json_string_value(json_array_get(json_array_get(rows, i / cols), i % cols)), NULL));
+  snprintf(group, sizeof group, "%" PRId64, e->at.group_size);
+  const char *pairs[][2] = {{"samebits.golden", "1"}, {"recipe", e->at.recipe},
+                            {"side", e->at.side},     {"step", e->at.step},
+                            {"flavor", e->at.flavor}, {"variant", e->at.variant},
+                            {"group_size", group},    {"dtype", sb_format_of(e->at.dtype)->name}};
+  if (!status) status = sb_safetensors_writer_new(&w);
+  for (size_t i = 0; !status && i < sizeof pairs / sizeof *pairs; i++)
+    status = sb_safetensors_put_metadata(w, pairs[i][0], pairs[i][1]);
+  if (!status) status = sb_safetensors_put(w, "case.x", &x);
+  if (!status) status = sb_safetensors_write(w, path);
+  sb_safetensors_writer_free(w);
+  sb_tensor_free(&x);
+  json_decref(rows);
+  return status;
 }
 
 /* Fills x, computes what the step takes by ref/, and the step itself on the device. */
@@ -156,6 +199,8 @@ static int run(int argc, char **argv) {
   static const struct argp_option table[] = {
       {"json", 'j', NULL, 0, "one JSON object a case", 0},
       {"device", 'd', "D", 0, "of a case that names none (default: ref)", 0},
+      {"write-input", 'w', "FILE", 0,
+       "x that tells the alternatives apart, a row for each, in the golden format: run the kernel on it", 0},
       {"input", 'i', "FILE", 0, "the tensors of cases with the fill `file`", 0},
       {"kernels", 'k', "MANIFEST", 0, "other people's kernels, as in check", 0},
       {"lift-gates", 'l', NULL, 0, "run what upstream's architecture gates refuse", 0},
@@ -185,7 +230,8 @@ static int run(int argc, char **argv) {
   if (status) return sb_report(argv[0], status);
   for (int i = 0; o.json && i < e->case_count; i++) print_json(e, &e->cases[i]);
   if (!o.json) sb_explanation_print(stdout, o.words[o.count - 1], e);
-  exit_code = e->verdict == SB_SAME ? SB_EXIT_OK : SB_EXIT_DIFFERS;
+  status = o.write ? write_input(e, o.write) : SB_OK;
+  exit_code = status ? sb_report(argv[0], status) : e->verdict == SB_SAME ? SB_EXIT_OK : SB_EXIT_DIFFERS;
   sb_explanation_free(e);
   return exit_code;
 }

@@ -19,6 +19,12 @@ static void value_text(double v, int format, char *text, size_t size) {
     snprintf(text, size, "%.0f", v);
 }
 
+/* Whether a value is a code or a zero point that reads as an integer, in whichever format it lies. */
+static bool is_whole(sb_slot s, double v, int format) {
+  if (!sb_cf_is_float(format)) return true;
+  return (s == SB_CODES || s == SB_ZERO_POINT) && !sb_cf_is_narrow(format) && v == trunc(v) && fabs(v) < 0x1p53;
+}
+
 /* Values of the names that the line uses, at row i and column j of the elements. */
 static void operands(sb_eval *e, const sb_node *n, int64_t i, int64_t j, char *text, size_t size) {
   if ((n->op == C_NAME || n->op == C_INPUT) && !n->constant) {
@@ -60,9 +66,11 @@ static sb_status one(const sb_capture *cap, const sb_capture_case *c, sb_contrac
     out->index = d.first, out->shape_differs = d.shape;
     sb_line_print(&base->lines[line], out->line, sizeof out->line);
     if (d.shape) continue;
+    int other = c->slot[s].format;
+    if (is_whole(s, d.expected, format) && is_whole(s, d.got, other)) format = other = SB_I64;
     value_text(d.expected, format, out->expected, sizeof out->expected);
-    value_text(d.got, sb_cf_is_float(c->slot[s].format) ? c->slot[s].format : format, out->got, sizeof out->got);
-    out->ulps = ulps(d.expected, d.got, format);
+    value_text(d.got, other, out->got, sizeof out->got);
+    out->ulps = format == other ? ulps(d.expected, d.got, format) : -1;
     sb_tile t = base->lines[line].expr->tile;
     int64_t cols = c->slot[s].dims[1], i = d.first / cols * (t.r ? t.r : 1), j = d.first % cols * (t.c ? t.c : 1);
     if (s != SB_PACKED && i < c->rows && j < c->cols)

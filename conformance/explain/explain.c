@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { MOST_TOLD = 8 }; /* alternatives for which an input is searched */
 
 const char *const sb_verdict_names[3] = {"same", "explained", "unexplained"};
 
@@ -16,6 +19,21 @@ static void put_layout(const sb_layout *l, sb_explained_set *set) {
     *step = (sb_explained_step){.says = info->says, .evidence = info->evidence, .fix = info->fix};
     snprintf(step->id, sizeof step->id, "%s", info->id);
     snprintf(step->what, sizeof step->what, "%s", l->what);
+  }
+}
+
+/* The lines in which two contracts differ, as a diff. A line that was split goes on under its own name as it was,
+ * beside a new one. */
+static void put_diff(const sb_contract *from, const sb_contract *to, char *text, size_t size) {
+  char old[400], new[400];
+  size_t n = 0;
+  for (int i = 0; i < to->line_count && n < size; i++) {
+    const int was = sb_line_find(from, to->lines[i].name);
+    sb_line_print(&to->lines[i], new, sizeof new);
+    if (was >= 0) sb_line_print(&from->lines[was], old, sizeof old);
+    if (was >= 0 && strcmp(old, new) == 0) continue;
+    if (was >= 0) n += (size_t)snprintf(text + n, size - n, "- %s\n", old);
+    if (n < size) n += (size_t)snprintf(text + n, size - n, "+ %s\n", new);
   }
 }
 
@@ -31,6 +49,7 @@ static void put_set(const sb_set *from, sb_explained_set *set) {
     snprintf(step->parameter, sizeof step->parameter, "%s", m->parameter);
     snprintf(step->before, sizeof step->before, "%s", m->before);
     snprintf(step->after, sizeof step->after, "%s", m->after);
+    if (m->from && m->to) put_diff(m->from, m->to, step->diff, sizeof step->diff);
   }
 }
 
@@ -62,12 +81,13 @@ static void confirm(sb_search *s, const sb_layout *layout, sb_explanation *e) {
     put_set(&s->sets[i], &set);
     int before = e->set_count;
     add(e, &set);
-    /* An input that tells the answer from the first alternative, where both rewrite the same plain contract. */
-    if (e->set_count == 1 && before == 0) answer = s->sets[i].contract;
-    if (e->set_count == 2 && before == 1 && answer) {
+    /* An input that tells the answer from an alternative, where both rewrite the same plain contract. */
+    if (before == 0 && e->set_count == 1) answer = s->sets[i].contract;
+    if (e->set_count > before && before > 0 && before <= MOST_TOLD && answer) {
       sb_distinction d;
+      char *text = e->sets[before].distinguishing_input;
       if (sb_distinguish(&s->capture->at, answer, s->sets[i].contract, &s->capture->cases[0].env, 24, &d) == SB_OK)
-        sb_distinction_print(&d, (int)s->capture->at.dtype, e->distinguishing_input, sizeof e->distinguishing_input);
+        sb_distinction_print(&d, (int)s->capture->at.dtype, text, sizeof e->sets[before].distinguishing_input);
     }
   }
 }

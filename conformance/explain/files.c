@@ -10,6 +10,7 @@ static sb_status explain(const sb_capture *cap, const sb_contract_case *at, cons
   sb_explanation *e = calloc(1, sizeof *e);
   if (!e) return sb_fail(SB_NO_MEMORY, "no memory for an explanation");
   sb_contract_case_name(at, e->contract, sizeof e->contract);
+  e->at = *at;
   sb_status status = sb_contract_load(at, &base);
   if (status == SB_OK) status = sb_explain_capture(cap, base, options, e);
   sb_contract_free(base);

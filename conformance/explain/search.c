@@ -140,7 +140,7 @@ void sb_search_end(sb_search *s) {
 }
 
 void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_made *m) {
-  *m = (sb_change_made){.mechanism = c->mechanism, .alternative = c->alternative, .site = c->site};
+  *m = (sb_change_made){.mechanism = c->mechanism, .alternative = c->alternative, .site = c->site, .from = from};
   snprintf(m->parameter, sizeof m->parameter, "%s", c->parameter);
   m->rank = c->mechanism->rank + c->alternative->rank + (c->fitted ? 5 : 0);
   /* With a constant zero point the order of adding it shows in the sign of zero alone, which has its own name. */
@@ -175,7 +175,7 @@ void sb_search_add(sb_search *s, const sb_set *prefix, const sb_candidate *c, co
     }
     if (same) return; /* another form of the same mechanisms */
   }
-  set->contract = sb_contract_copy(c->contract, s->arena);
+  set->made[set->count - 1].to = set->contract = sb_contract_copy(c->contract, s->arena);
   s->set_count++;
 }
 
@@ -257,7 +257,7 @@ static void collect(walk *w, const sb_candidate *c, int equal) {
   *f = (first){.candidate = *c, .hash = h, .representative = w->first_count};
   sb_search_change(c, w->from, &f->made);
   f->mismatch = mismatch_line(s, c->contract, equal);
-  f->contract = sb_contract_copy(c->contract, s->arena);
+  f->made.to = f->contract = sb_contract_copy(c->contract, s->arena);
   for (int i = 0; i < w->first_count; i++)
     if (w->firsts[i].hash == h) {
       f->representative = i;

@@ -14,7 +14,8 @@ typedef struct sb_change_made {
   const sb_alternative *alternative;
   char parameter[48];
   int site, rank;
-  char before[320], after[400];
+  char before[320], after[400]; /* the first changed line */
+  const sb_contract *from, *to; /* in the search's arena */
 } sb_change_made;
 
 typedef struct sb_set {

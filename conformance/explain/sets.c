@@ -86,7 +86,7 @@ static void keep(walk *w, const node *found, const sb_candidate *c) {
   *n = *found;
   n->set = w->from->set;
   sb_search_change(c, w->from->contract, &n->set.made[n->set.count++]);
-  n->contract = sb_contract_copy(c->contract, w->s->arena);
+  n->set.made[n->set.count - 1].to = n->contract = sb_contract_copy(c->contract, w->s->arena);
 }
 
 static bool try_one(void *context, const sb_candidate *c) {

@@ -3,12 +3,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static void print_set(FILE *to, const sb_explained_set *set) {
   for (int i = 0; i < set->count; i++) {
     const sb_explained_step *s = &set->steps[i];
     fprintf(to, "  %s%s%s%s%s\n", s->id, *s->what ? ": " : "", s->what, *s->parameter ? ", " : "", s->parameter);
-    if (*s->before) fprintf(to, "    - %s\n    + %s\n", s->before, s->after);
+    for (const char *line = s->diff; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != 0))
+      fprintf(to, "    %.*s\n", (int)strcspn(line, "\n"), line);
     fprintf(to, "    what: %s\n    seen: %s\n    mend: %s\n", s->says, s->evidence, s->fix);
   }
 }
@@ -30,6 +32,29 @@ static void print_case(FILE *to, const sb_explained_case *c) {
   }
 }
 
+/* The elements of x that are not 0, and what the two make of it; `json` is the row as sb_distinction_print writes it.
+ */
+static void print_input(FILE *to, const char *json) {
+  const char *at = strstr(json, "\"x\":["), *tail = strstr(json, "\"tensor\":");
+  char tensor[16], first[48], second[48];
+  long long index;
+  int count = 0, shown = 0;
+  if (!at || !tail ||
+      sscanf(tail, "\"tensor\":\"%15[^\"]\",\"index\":%lld,\"first\":\"%47[^\"]\",\"second\":\"%47[^\"]\"", tensor,
+             &index, first, second) != 4) {
+    fprintf(to, "    no input that was searched tells it from the first\n");
+    return;
+  }
+  fprintf(to, "    an x that tells it from the first:");
+  for (at += 5; at < tail && (at = strchr(at, '"')) && at < tail; at++, count++) {
+    const int length = (int)strcspn(++at, "\"");
+    if (length != 1 || *at != '0') fprintf(to, "%s [%d] = %.*s", shown++ ? "," : "", count, length, at);
+    at += length;
+  }
+  fprintf(to, "%s of %d; %s[%lld] is %s by the first, %s by this\n", shown ? ", the rest 0," : " all 0,", count, tensor,
+          index, first, second);
+}
+
 void sb_explanation_print(FILE *to, const char *label, const sb_explanation *e) {
   fprintf(to, "%s%s%s against %s\n", label ? label : "", label ? ": " : "", sb_verdict_names[e->verdict], e->contract);
   for (int i = 0; i < e->case_count; i++) print_case(to, &e->cases[i]);
@@ -45,6 +70,6 @@ void sb_explanation_print(FILE *to, const char *label, const sb_explanation *e) 
       fprintf(to, "%s %s (%s%s%s)", j ? " +" : "", e->sets[i].steps[j].id, e->sets[i].steps[j].what,
               *e->sets[i].steps[j].parameter ? ", " : "", e->sets[i].steps[j].parameter);
     fputc('\n', to);
+    print_input(to, e->sets[i].distinguishing_input);
   }
-  if (*e->distinguishing_input) fprintf(to, "an input that tells the first two apart: %s\n", e->distinguishing_input);
 }

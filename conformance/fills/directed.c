@@ -87,17 +87,24 @@ static bool applies(const sb_spec *spec) {
   return !spec->recipe->methods || find_rows(spec, key, found) > 0;
 }
 
+/* Whether groups of a row share something: then the row repeats one row of the pool. */
+static bool has_row_scale(const sb_spec *spec, const sb_tensor *x) {
+  sb_tensor in[SB_SLOTS], out[SB_SLOTS];
+  return !sb_spec_tensors(spec, x->dims[0], x->dims[1], in, out) && (in[SB_ROW_SCALE].rank || out[SB_ROW_SCALE].rank);
+}
+
 static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
   char key[160];
   int found[MAX_ROWS];
   const int count = find_rows(spec, key, found);
   if (count == 0) return sb_fail(SB_UNSUPPORTED, "directed: no rows for %s(samebits directed make)", key);
-  const int64_t n = sb_tensor_count(x), cols = x->dims[1], block = sb_fill_block(spec, cols);
+  const int64_t n = sb_tensor_count(x), cols = x->dims[1];
+  const int64_t block = has_row_scale(spec, x) ? cols : sb_fill_block(spec, cols);
   const int64_t tall = spec->recipe->tile[0], across = (cols + block - 1) / block;
   for (int64_t i = 0; i < n; i++) {
     const int64_t column = i % cols, b = tall ? i / cols / tall * across + column / block : i / block,
                   e = tall ? column % block : i % block;
-    const double *row = pool.rows[found[(uint64_t)(b + (int64_t)(seed % 65536)) % (uint64_t)count]].x;
+    const double *row = pool.rows[found[((uint64_t)b + (seed + (uint64_t)count - 1) % 65536) % (uint64_t)count]].x;
     sb_store(x->format, x->data, i, row[e % COLS]);
   }
   return SB_OK;

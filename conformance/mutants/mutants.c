@@ -18,7 +18,7 @@ typedef struct job {
   sb_directed_pool *pool;
 } job;
 
-static sb_env env_of(const sb_contract_case *at, int64_t rows, int64_t cols, const double *x) {
+sb_env sb_mutant_env(const sb_contract_case *at, int64_t rows, int64_t cols, const double *x) {
   sb_env e = {.T = (int)at->dtype,
               .S = (int)at->scale_dtype,
               .Z = (int)at->zero_point_dtype,
@@ -37,7 +37,7 @@ static sb_env env_of(const sb_contract_case *at, int64_t rows, int64_t cols, con
 }
 
 static bool kills(job *j, sb_contract *mutant, int64_t rows, int64_t cols, const double *x) {
-  sb_env e = env_of(j->at, rows, cols, x);
+  sb_env e = sb_mutant_env(j->at, rows, cols, x);
   sb_distinction d;
   int64_t row;
   return sb_contracts_differ(j->at, j->base, mutant, &e, false, j->scratch, &d, &row);
@@ -76,7 +76,7 @@ static sb_status begin(job *j, const sb_contract_case *at, int64_t cols, const d
   *j = (job){.at = at, .scratch = sb_scratch_new(), .arena = sb_arena_new()};
   sb_status status =
       j->scratch && j->arena ? sb_contract_load(at, &j->base) : sb_fail(SB_NO_MEMORY, "no memory for mutants");
-  j->env = env_of(at, 1, cols, x);
+  j->env = sb_mutant_env(at, 1, cols, x);
   return status == SB_OK ? sb_contract_check(j->base, &j->env) : status;
 }
 
@@ -111,7 +111,7 @@ sb_status sb_mutants_run(const sb_contract_case *at, const sb_mutant_input *inpu
   return status;
 }
 
-static bool add_row(sb_directed_pool *p, const sb_distinction *d) {
+bool sb_directed_add_row(sb_directed_pool *p, const sb_distinction *d) {
   double *grown = realloc(p->x, sizeof *grown * (size_t)((p->count + 1) * p->cols));
   if (!grown) return false;
   p->x = grown;
@@ -145,7 +145,7 @@ static bool each_direct(void *context, const sb_candidate *c) {
   if (!killed) {
     sb_distinction d;
     search_row(j, c->contract, &e, &d);
-    if (d.found && d.cols == j->pool->cols) add_row(j->pool, &d);
+    if (d.found && d.cols == j->pool->cols) sb_directed_add_row(j->pool, &d);
   }
 done:
   sb_arena_reset(j->arena);

@@ -33,8 +33,22 @@ typedef struct sb_directed_pool {
   int count;
   double *x;
 } sb_directed_pool;
+struct sb_distinction;
+bool sb_directed_add_row(sb_directed_pool *pool, const struct sb_distinction *distinction); /* false: no memory */
+
+/* The environment in which a mutant is evaluated on x of [rows, cols]. */
+sb_env sb_mutant_env(const sb_contract_case *at, int64_t rows, int64_t cols, const double *x);
+
 /* `only`: for this mechanism, or NULL. */
 sb_status sb_directed_search(const sb_contract_case *at, int tries, const sb_mechanism *only, sb_directed_pool *pool);
+
+/* Adds rows, until there are `most`, such that rewrites of different mechanisms differ from each other on one of them
+ * where the search finds an input for it; adds up how many pairs the rows tell. */
+typedef struct sb_directed_pairs_told {
+  int64_t pairs, told;
+} sb_directed_pairs_told;
+sb_status sb_directed_pairs(const sb_contract_case *at, int tries, int most, sb_directed_pool *pool,
+                            sb_directed_pairs_told *told);
 
 /* Drops rows, the first first, as long as every rewrite of these contracts that some row tells is still told by one
  * that stays, until `most` are left or none can go. At most 64 rows. */

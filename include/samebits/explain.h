@@ -17,7 +17,8 @@ typedef struct sb_explained_step {
   char id[48];                       /* of the mechanism */
   char what[160];                    /* which form of it */
   char parameter[48];                /* "eps = 1e-05"; "" */
-  char before[320], after[400];      /* the line of the contract; "" for layouts */
+  char before[320], after[400];      /* the first changed line of the contract; "" for layouts */
+  char diff[2400];                   /* all of them: lines "- old" and "+ new" */
   const char *says, *evidence, *fix; /* of the catalogue */
 } sb_explained_step;
 
@@ -25,6 +26,7 @@ enum { SB_EXPLAINED_STEPS = 12, SB_EXPLAINED_SETS = 32 };
 typedef struct sb_explained_set {
   int count;
   sb_explained_step steps[SB_EXPLAINED_STEPS];
+  char distinguishing_input[4096]; /* of an alternative: "" or, as JSON, a row of x on which it and the answer differ */
 } sb_explained_set;
 
 typedef struct sb_explained_case {
@@ -32,7 +34,8 @@ typedef struct sb_explained_case {
   sb_verdict verdict;
   /* The first difference from the contract: tensor, index, bits as text. */
   char tensor[16], expected[64], got[64], operands[640], line[400];
-  int64_t index, different, elements, ulps;
+  int64_t index, different, elements;
+  int64_t ulps; /* -1: of integers, NaN, or values of other formats */
   int shape_differs;
 } sb_explained_case;
 
@@ -43,7 +46,7 @@ typedef struct sb_explanation {
   sb_explained_case *cases;
   int set_count; /* sets[0] is the answer, the rest are alternatives */
   sb_explained_set sets[SB_EXPLAINED_SETS];
-  char distinguishing_input[4096]; /* "" or a row of x as hex floats, JSON */
+  sb_contract_case at; /* the computation */
   int64_t rewrites_tried;
 } sb_explanation;
 
