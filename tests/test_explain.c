@@ -97,9 +97,42 @@ static void fill_rows(const sb_spec *spec, const char *const *fills, int count, 
   }
 }
 
+/* Scales of rows that are all below the floor, as a kernel with the floors `even` and `odd` gives them. */
+static sb_explanation *explain_floors(double even, double odd) {
+  sb_contract_case at;
+  sb_tensor in[SB_SLOTS] = {[SB_X] = sb_tensor_2d(SB_F32, 8, 16)},
+            out[SB_SLOTS] = {[SB_SCALE] = sb_tensor_2d(SB_F32, 8, 1)};
+  sb_explanation *e;
+  sb_ok(sb_contract_case_parse("float8-dynamic-act-float8-weight/weight/prepare@aligned", SB_F32, 0, &at));
+  sb_ok(sb_tensor_alloc(&in[SB_X]));
+  sb_ok(sb_tensor_alloc(&out[SB_SCALE]));
+  for (int64_t i = 0; i < 8 * 16; i++) sb_store(SB_F32, in[SB_X].data, i, (double)(i + 1) * 0x1p-30);
+  for (int64_t i = 0; i < 8; i++)
+    sb_store(SB_F32, out[SB_SCALE].data, i, (double)((float)(i % 2 ? odd : even) / 448.0f));
+  sb_ok(sb_explain_tensors(&at, "case", in, out, NULL, &e));
+  sb_tensor_free(&in[SB_X]);
+  sb_tensor_free(&out[SB_SCALE]);
+  return e;
+}
+
+/* A floor that is read off one half of the rows is named, with its value, where the other half has the same one; two
+ * halves with floors of their own have no name. */
+START_TEST(the_other_half_confirms_a_parameter) {
+  sb_explanation *e = explain_floors(0.0021714, 0.0021714);
+  ck_assert_int_eq(e->verdict, SB_EXPLAINED);
+  ck_assert_str_eq(e->sets[0].steps[0].id, "eps-value");
+  ck_assert_str_eq(e->sets[0].steps[0].parameter, "eps = 0.0021714");
+  sb_explanation_free(e);
+  e = explain_floors(0.0021714, 0.0034581);
+  ck_assert_int_eq(e->verdict, SB_UNEXPLAINED);
+  sb_explanation_free(e);
+}
+END_TEST
+
 #define ACTIVATION "int8-dynamic-act-int4-weight/activation/"
 /* 0.10's prepare against another contract, on finite rows and on rows with infinity, NaN, zeros and subnormals: the
  * answer is exactly `set`. */
+static int lines_changed;
 static void explain_step(const char *right, sb_format dtype, const char *set) {
   static const char *const fills[] = {"normal", "activation", "tie", "bits", "special"};
   sb_contract_case from, to;
@@ -118,6 +151,16 @@ static void explain_step(const char *right, sb_format dtype, const char *set) {
                 sb_verdict_names[e->verdict]);
   ck_assert_msg(answers(&e->sets[0], set), "%s, %s: %s ..., expected %s", right, sb_format_of(dtype)->name,
                 e->sets[0].steps[0].id, set);
+  /* Codes and zero points are shown as integers, and the diff has every line that a set changes. */
+  const sb_explained_case *c = &e->cases[0];
+  if (strcmp(c->tensor, "codes") == 0 || strcmp(c->tensor, "zero_point") == 0)
+    ck_assert_msg(!strchr(c->expected, 'x') && !strchr(c->got, 'x') && c->ulps == -1, "%s, %s", c->expected, c->got);
+  for (int i = 0; i < e->sets[0].count; i++) {
+    const sb_explained_step *step = &e->sets[0].steps[i];
+    ck_assert_msg(strstr(step->diff, step->before) && strstr(step->diff, step->after), "%s: %s", step->id, step->diff);
+    lines_changed += *step->diff == '-' || *step->diff == '+';
+    for (const char *p = step->diff; (p = strchr(p, '\n')); p++) lines_changed += p[1] == '+';
+  }
   sb_explanation_free(e);
   sb_tensor_free(&in[SB_X]);
   for (int s = 0; s < SB_SLOTS; s++) sb_tensor_free(&out[s]);
@@ -129,6 +172,7 @@ START_TEST(pull_request_1964_is_found) {
   static const sb_format dtypes[] = {SB_F32, SB_BF16, SB_F16};
   for (int d = 0; d < 3; d++)
     explain_step(ACTIVATION "convert@torchao-0.10-cpu", dtypes[d], "fp64-qparams-widened+add-before-round");
+  ck_assert_int_gt(lines_changed, 3 * 4);
 }
 END_TEST
 
@@ -149,6 +193,7 @@ int main(void) {
   tcase_set_timeout(tests, 0);
   tcase_add_test(tests, captures_are_explained);
   tcase_add_test(tests, random_kernels_are_explained);
+  tcase_add_test(tests, the_other_half_confirms_a_parameter);
   tcase_add_test(tests, pull_request_1964_is_found);
   tcase_add_test(tests, pull_request_2060_is_found);
   suite_add_tcase(suite, tests);

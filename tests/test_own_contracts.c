@@ -122,6 +122,61 @@ START_TEST(both_and_replacement) {
 }
 END_TEST
 
+/* The input that tells an answer from an alternative is a file that a kernel can run on, and its result explained. */
+START_TEST(a_distinguishing_input_is_written) {
+#define CAPTURE  "8da4w-activation-prepare-torchao-0.18-cpu-bf16-div"
+#define CONTRACT "int8-dynamic-act-int4-weight/activation/prepare@torchao-0.18-cpu"
+  expect(shell("samebits explain --write-input in.safetensors \"$R/tests/captures/" CAPTURE ".safetensors\""), 1,
+         "x that tells it from the first");
+  expect(shell("samebits contract run " CONTRACT " --input in.safetensors --output out.safetensors"), 0, "1 cases");
+  expect(shell("samebits explain out.safetensors"), 0, "same");
+}
+END_TEST
+
+/* Contracts that ask for the impossible end in an error or an answer, within a bounded time. */
+START_TEST(hostile_contracts_end) {
+  static const struct {
+    const char *text, *says;
+    int code;
+  } all[] = {
+      {"over block 1073741824x1073741824\nscale : f32 = amax(f32(x))\n", "1 PASS", 0},
+      {"over block 99999999999x1\nscale : f32 = amax(f32(x))\n", "a size is larger than 2^30", 2},
+      {"over group 1073741824\nscale : f32 = amax(f32(x))\n", "no whole number of groups", 3},
+      {"use weight/prepare@m\nscale : f32 = amax(f32(x))\n", "`use` goes more than 4 contracts deep", 2},
+      {"scale : f32 = amax(f32(x)) * 9e999\n", "not a number that f64 can hold", 2},
+      {"scale : f32 = amax(f32(x)) * 99999999999999999999\n", "an integer is larger than 2^53", 2},
+      {"scale : f32 = amax(amax(amax(f32(x))))\n", "1 PASS", 0},
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    write_file("hostile/r/weight-prepare@m.contract", all[i].text);
+    expect(shell("timeout 300 samebits check --contracts hostile --step prepare --dtype f32 --fill normal --shape 3x7"),
+           all[i].code, all[i].says);
+  }
+  /* as many operations as there may be, explained where nothing fits */
+  FILE *f = create("long/r/weight-prepare@m.contract");
+  fputs("over element\na0 : f32 = f32(x)\n", f);
+  for (int i = 1; i < 40; i++) {
+    fprintf(f, "a%d : f32 = a%d * 0.08", i, i - 1);
+    for (int k = 1; k < 12; k++) fprintf(f, " + a%d * 0.08%d", i - 1, k);
+    fputc('\n', f);
+  }
+  fputs("output : f32 = a39 * 0 + f32(x)\n", f);
+  ck_assert_int_eq(fclose(f), 0);
+  expect(shell("timeout 300 samebits check --contracts long --step prepare --dtype f32 --fill normal --shape 3x7"), 0,
+         "1 PASS");
+  expect(shell("timeout 300 samebits check --contracts long --step prepare --dtype f32 --fill normal "
+               "--shape 1x999999999999"),
+         3, "memory");
+  /* what is no file */
+  expect(shell("mkdir -p pipe/r; mkfifo pipe/r/weight-prepare@m.contract; timeout 60 samebits check --contracts pipe"),
+         2, "a contract is a file of at most 65536 bytes");
+  expect(
+      shell("mkdir -p huge/r; ln -s /dev/zero huge/r/weight-prepare@m.contract; timeout 60 samebits check --contracts "
+            "huge"),
+      2, "a contract is a file of at most 65536 bytes");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("own_contracts");
   TCase *tests = tcase_create("own_contracts");
@@ -131,6 +186,8 @@ int main(void) {
   tcase_add_test(tests, a_manifest_serves_an_own_recipe);
   tcase_add_test(tests, mistakes_are_told);
   tcase_add_test(tests, both_and_replacement);
+  tcase_add_test(tests, a_distinguishing_input_is_written);
+  tcase_add_test(tests, hostile_contracts_end);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

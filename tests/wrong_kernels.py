@@ -52,6 +52,13 @@ def e4m3_value(b):
     return np.where(b & 128, -v, v).astype(F)
 
 
+def chop(x):
+    """bf16 by dropping the low half."""
+    x = np.asarray(x, F)
+    u = (np.ascontiguousarray(x).view(np.uint32) & 0xFFFF0000).astype(np.uint32).view(F)
+    return np.where(np.isnan(x), x, u)
+
+
 def half_away(x):
     t = np.trunc(x)
     return (t + np.where(np.abs(x - t) >= 0.5, np.copysign(F(1), x), F(0))).astype(x.dtype)
@@ -82,11 +89,12 @@ def int8(x, c, w):
     T, weight, old, cuda = c["dtype"], c["side"] == "weight", "0.11" in c["flavor"], "cuda" in c["flavor"]
     wide = old and not weight
     lo, hi = (-8, 7) if weight else (-128, 127)
-    r = (lambda v: down(v, T))
+    r = (lambda v: chop(v)) if "chop" in w else (lambda v: down(v, T))
     k = (lambda v: np.asarray(v, F)) if wide or "codes-f32" in w else r
-    g = groups(x, c["group"])
-    mn = np.minimum(g.min(-1, keepdims=True), F(0)) if "true-extrema" not in w else g.min(-1, keepdims=True)
-    mx = np.maximum(g.max(-1, keepdims=True), F(0)) if "true-extrema" not in w else g.max(-1, keepdims=True)
+    g = groups(x, w.get("group", c["group"]))
+    low, high = (np.fmin.reduce, np.fmax.reduce) if "nan-ignored" in w else (np.min, np.max)
+    mn = np.minimum(low(g, axis=-1, keepdims=True), F(0)) if "true-extrema" not in w else low(g, axis=-1, keepdims=True)
+    mx = np.maximum(high(g, axis=-1, keepdims=True), F(0)) if "true-extrema" not in w else high(g, axis=-1, keepdims=True)
     span = np.maximum(-mn, mx) if weight else (mx - mn if "span-f32" in w else r(mx - mn))
     d = F(w.get("divisor", 7.5 if weight else 255))
     e = F(w.get("eps", EPSILON[T] if old else SMALLEST[T]))
@@ -94,13 +102,19 @@ def int8(x, c, w):
     div = (lambda a, b: a * (F(1) / b)) if recip else (lambda a, b: a / b)
     if "noclip" in w:
         s = np.maximum(r(div(mn, F(lo))), r(div(mx, F(hi))))
+    elif "signed" in w:
+        first = np.argmax(np.abs(g), axis=-1)
+        s = r(np.take_along_axis(g, first[..., None], -1) / F(-8))
     elif "floor-on-span" in w:
         s = r(div(np.maximum(span, r(e)), d))
+    elif "q64" in w:
+        wide64 = (np.maximum(-mn, mx).astype(np.float64) if weight else mx.astype(np.float64) - mn) / float(d)
+        s = wide64.astype(F) if T == "f32" else r64(wide64, T)
     else:
         s = r(div(span, d))
-    s = r(s + r(e)) if "eps-add" in w else s if "floor-on-span" in w else np.maximum(s, r(e))
+    s = s if "signed" in w else r(s + r(e)) if "eps-add" in w else s if "floor-on-span" in w else np.maximum(s, r(e))
     if "pow2" in w:
-        s = np.where(s == 0, s, np.ldexp(F(1), np.frexp(s)[1] - 1)).astype(F)
+        s = np.where((s == 0) | ~np.isfinite(s), s, np.ldexp(F(1), np.frexp(s)[1] - 1)).astype(F)
     if weight:
         z = np.zeros_like(s)
     elif "nudge" in w:
@@ -115,8 +129,14 @@ def int8(x, c, w):
         y = g.astype(np.float64) * (1.0 / s.astype(np.float64))
     rnd = half_up(T if k is r else "f32") if w.get("round") == "floor" else ROUND[w.get("round", "")]
     q = (rnd(y + z) if "f64" in w else rnd(k(y + z))) if "add-first" in w else (rnd(y) + z if "f64" in w else k(rnd(y) + z))
-    q = np.clip(q, -hi if "narrow" in w else lo, hi).astype(F) + F(0)
-    o = r if not wide else r
+    q = np.clip(q, -hi if "narrow" in w else lo, hi).astype(F)
+    if "minus-zero" in w:
+        q = np.where((q == 0) & np.signbit(y), F(-0.0), q)
+    else:
+        q = q + F(0)
+    if c["step"] == "convert" or c["flavor"] == "aligned":  # integers hold no NaN
+        q, z = np.where(np.isnan(q), F(0), q), np.where(np.isnan(z), F(0), z)
+    o = r
     if "distributed" in w:
         out = r(k(q * s) - k(z * s)) if not wide else r((q * s) - (z * s))
     else:
@@ -163,7 +183,7 @@ def r64(v, T):
 def int4(x, c, w):
     """int4 weight-only, torchao 0.18 and aligned."""
     T, stored = c["dtype"], c["step"] == "convert" or c["flavor"] == "aligned"
-    g = groups(x, c["group"]).astype(F)
+    g = groups(x, w.get("group", c["group"])).astype(F)
     mn, mx = g.min(-1, keepdims=True), g.max(-1, keepdims=True)
     if "zero-in" in w:
         mn, mx = np.minimum(mn, F(0)), np.maximum(mx, F(0))
@@ -205,8 +225,8 @@ def pack(codes, layout):
 def float8(x, c, w):
     T, own = c["dtype"], c["flavor"] == "aligned"
     k = (lambda v: np.asarray(v, F)) if own != ("other-format" in w) else (lambda v: down(v, T))
-    a = np.abs(x).max(-1, keepdims=True)
-    e = F(w.get("floor", 2.0 ** -9 if own else 0))
+    a = (np.fmax.reduce if "nan-ignored" in w else np.max)(np.abs(x), axis=-1, keepdims=True)
+    e = F(0) if "no-floor" in w else F(w.get("floor", 2.0 ** -9 if own else 0))
     d, recip = F(w.get("divisor", 448)), ("recip" in w) != ("cuda" in c["flavor"])
     if "roundtrip" in w:
         m = d / np.maximum(a, e).astype(F)
@@ -216,11 +236,13 @@ def float8(x, c, w):
     else:
         s = k(np.maximum(a, e) * (F(1) / d)) if recip else k(np.maximum(a, e) / d)
     if "pow2" in w:
-        s = np.where(s == 0, s, np.ldexp(F(1), np.frexp(s)[1] - 1)).astype(F)
+        s = np.where((s == 0) | ~np.isfinite(s), s, np.ldexp(F(1), np.frexp(s)[1] - 1)).astype(F)
     y = x * m if "roundtrip" in w else x * (F(1) / s) if "mul" in w else x / s
     if "via" in w:
         y = down(y, w["via"])
     b = e4m3(y, w.get("tie", "even"))
+    if "plus-zero" in w:
+        b = np.where((b & 127) == 0, 0, b).astype(np.uint8)
     if "flush" in w:
         b = np.where((b & 0x78) == 0, b & 0x80, b).astype(np.uint8)
     return {"scale": (s, "f32"), "codes": (b, "e4m3"), "output": (down(e4m3_value(b) * s, T), T)}
@@ -232,11 +254,13 @@ def float8_int4(x, c, w):
     top = np.maximum(a, F(2.0 ** -9))
     rs = top * (F(1) / F(448)) if "row-recip" in w else top / F(448)
     v = e4m3_value(e4m3(x * (F(1) / rs) if "row-mul" in w else x / rs, w.get("tie", "even")))
+    if "from-w" in w:
+        v = (x / rs).astype(F)
     g = groups(v, 128)
     s = np.maximum(np.abs(g).max(-1, keepdims=True), F(w.get("eps", 1e-6))) / F(w.get("divisor", 8))
     q = np.clip(ROUND[w.get("round", "")](g / s), -7 if "narrow" in w else -8, 7) + F(0)
     b = e4m3(s)
-    p = q * e4m3_value(b)
+    p = q * (s if "scale-f32" in w else e4m3_value(b))
     out = down((p if "no-lut" in w else e4m3_value(e4m3(p))).reshape(x.shape) * rs, T)
     rows = x.shape[0]
     return {"row_scale": (rs, "f32"), "scale": (b.reshape(rows, -1), "e4m3"), "codes": (q.reshape(x.shape), "i8"), "output": (out, T)}
@@ -267,20 +291,23 @@ MISTAKES = {
            ("codes-f32", 1, "per-op-vs-upcast"), ("f64", 1, "fp64-qparams-widened"), ("round", "away", "round-half-away"), ("round", "floor", "floor-plus-half"),
            ("round", "trunc", "truncate"), ("add-first", 1, "add-before-round"), ("narrow", 1, "narrow-range-clamp"), ("distributed", 1, "dequant-distributed"),
            ("true-extrema", 1, "preserve-zero"), ("zp-stored", 1, "zp-off-by-one"), ("zp-stored", -1, "zp-off-by-one"),
-           ("divisor", lambda g: g.choice([7.0, 8.0, 7.25, 6.0]), "symmetric-divisor"), ("noclip", 1, "no-clipping-symmetric")],
+           ("divisor", lambda g: g.choice([7.0, 8.0, 7.25, 6.0]), "symmetric-divisor"), ("noclip", 1, "no-clipping-symmetric"),
+           ("signed", 1, "signed-absmax-scale"), ("q64", 1, "fp64-qparams-computed"), ("chop", 1, "bf16-truncate"), ("nan-ignored", 1, "nan-in-reduction"),
+           ("minus-zero", 1, "negative-zero"), ("group", lambda g: g.choice([64, 128]), "group-size-ignored")],
     old10: [("recip", 1, "scalar-div-as-reciprocal"), (*E_, "eps-value"), ("span-f32", 1, "range-subtract-rounding"), ("from-min", 1, "zp-nudge-side"), ("div", 1, "recip-mul-vs-div"),
             ("f64", 1, "fp64-qparams-widened"), ("f32", 1, "fp64-qparams-widened"), ("round", "away", "round-half-away"), ("round", "trunc", "truncate"),
             ("add-first", 1, "add-before-round"), ("narrow", 1, "narrow-range-clamp")],
     int4: [("recip", 1, "scalar-div-as-reciprocal"), (*E_, "eps-value"), ("floor-on-scale", 1, "eps-on-amax-vs-scale"), ("eps-add", 1, "eps-additive"), ("zero-in", 1, "preserve-zero"),
            ("codes-stored", 1, "quantize-with-one-scale-store-another"), ("mul", 1, "recip-mul-vs-div"), ("round", "away", "round-half-away"), ("round", "floor", "floor-plus-half"),
            ("round", "trunc", "truncate"), ("narrow", 1, "narrow-range-clamp"), ("stored", 1, "scale-stored-narrow"), ("wide-out", 1, "scale-stored-narrow"),
-           ("fma", 1, "fma-contraction"), ("per-op", 1, "dequant-bf16-fma")],
+           ("fma", 1, "fma-contraction"), ("per-op", 1, "dequant-bf16-fma"), ("group", lambda g: g.choice([64, 128]), "group-size-ignored")],
     float8: [("other-format", 1, "scale-computed-in-input-dtype"), ("floor", lambda g: g.choice([1e-12, 1e-5, 2.0 ** -9, 0.004, 3e-3]), "eps-value"), ("roundtrip", 1, "inverse-scale-roundtrip"),
              ("floor-on-scale", 1, "eps-on-amax-vs-scale"), ("recip", 1, "scalar-div-as-reciprocal"), ("pow2", 1, "pow2-scale"), ("mul", 1, "recip-mul-vs-div"),
-             ("via", "f16", "fp8-double-rounding"), ("via", "bf16", "fp8-double-rounding"), ("tie", "away", "fp8-half-away"), ("tie", "zero", "fp8-half-away"), ("flush", 1, "fp8-subnormal-flush")],
+             ("via", "f16", "fp8-double-rounding"), ("via", "bf16", "fp8-double-rounding"), ("tie", "away", "fp8-half-away"), ("tie", "zero", "fp8-half-away"), ("flush", 1, "fp8-subnormal-flush"),
+             ("nan-ignored", 1, "nan-in-reduction"), ("no-floor", 1, "zero-scale-no-guard"), ("plus-zero", 1, "negative-zero")],
     float8_int4: [("row-recip", 1, "scalar-div-as-reciprocal"), ("row-mul", 1, "recip-mul-vs-div"), ("tie", "away", "fp8-half-away"), ("tie", "zero", "fp8-half-away"),
                   ("divisor", lambda g: g.choice([7.0, 7.5]), "symmetric-divisor"), ("round", "away", "round-half-away"), ("round", "trunc", "truncate"), ("narrow", 1, "narrow-range-clamp"),
-                  ("no-lut", 1, "fp8-lut-weight")],
+                  ("no-lut", 1, "fp8-lut-weight"), ("from-w", 1, "fp8-first-weight"), ("scale-f32", 1, "group-scale-to-fp8")],
     prepare84: [("row-f32", 1, "scale-computed-in-input-dtype"), ("tie", "away", "fp8-half-away"), ("divisor", lambda g: g.choice([7.0, 7.5]), "symmetric-divisor"), ("div", 1, "recip-mul-vs-div"),
                 ("round", "away", "round-half-away"), ("round", "trunc", "truncate"), ("narrow", 1, "narrow-range-clamp"), (*E_, "eps-value"), ("no-fp8", 1, "fp8-first-weight")],
 }
@@ -294,10 +321,12 @@ WHERE = [(int8, INT, "activation", s, f) for s, f in (("prepare", "torchao-0.11-
         [(float8_int4, F84, "weight", s, "aligned") for s in ("prepare", "convert")] + [(prepare84, F84, "weight", "prepare", "torchao-0.18-cpu")]
 
 
-def make_input(g, seed, rows, cols, T, group):
+def make_input(g, seed, rows, cols, T, group, may_be_wild):
     n = np.random.Generator(np.random.MT19937(seed))
     x = n.standard_normal((rows, cols)).astype(F)
-    kind = g.choice(["plain", "weight", "ranges", "ties", "ranges", "offset"])
+    kind = g.choice(["plain", "weight", "ranges", "ties", "ranges", "offset", "wild"])
+    if kind == "wild" and not may_be_wild:
+        kind = "ranges"
     if kind == "weight":
         x *= F(0.02)
     if kind == "ranges":
@@ -307,6 +336,10 @@ def make_input(g, seed, rows, cols, T, group):
         x[n.integers(0, rows)] = np.abs(x[n.integers(0, rows)]) + F(0.5)
     if kind == "offset":
         x = np.abs(x) + F(n.uniform(0.1, 3))
+    if kind == "wild":
+        for value in (np.nan, np.inf, -np.inf):
+            x[n.integers(0, rows), n.integers(0, cols)] = value
+        x[n.integers(0, rows), ::7] = np.nan
     if kind == "ties":
         step = np.exp2(n.integers(-6, 3, (rows, 1))).astype(F)
         x = ((n.integers(-100, 100, (rows, cols)) + F(0.5)) * step).astype(F)
@@ -358,19 +391,25 @@ def one(g, index, out, seed):
     if grouped:
         c["group"] = 128 if recipe == F84 else g.choice([32, 64, 128, 256])
     rows, cols = g.choice([(5, 256), (8, 256)] if SMALL else [(7, 512), (24, 256), (33, 768), (16, 1024), (64, 1024), (5, 256)])
-    x, kind = make_input(g, seed * 100003 + index, rows, cols, c["dtype"], c["group"])
+    may_be_wild = function is float8 or (function is int8 and (flavor == "aligned" or step == "convert"))
+    x, kind = make_input(g, seed * 100003 + index, rows, cols, c["dtype"], c["group"], may_be_wild)
     usable = [m for m in MISTAKES[function] if not (function is int8 and side == "weight" and m[0] in ASYMMETRIC) and
               not (function is int8 and side == "activation" and m[0] in ("divisor", "noclip")) and
               not (c["dtype"] == "f32" and m[0] in ("codes-f32", "span-f32", "stored", "per-op", "other-format", "row-f32", "codes-stored", "wide-out")) and
               not (m[0] in ("stored", "fma", "per-op", "wide-out") and function is int4 and (step == "convert" and flavor != "aligned")) and
               not (m[0] in ("floor-on-scale", "floor") and function is float8 and flavor != "aligned" and m[0] == "floor-on-scale") and
+              not (m[0] in ("chop",) and c["dtype"] != "bf16") and not (m[0] == "nan-ignored" and kind != "wild") and
+              not (m[0] == "group" and (not c["group"] or cols % 128 or 128 % c["group"])) and not (m[0] in ("signed", "minus-zero") and side != "weight") and
+              not (m[0] == "minus-zero" and (step == "convert" or flavor == "aligned")) and not (m[0] == "no-floor" and flavor != "aligned") and
               not (m[0] == "f64" and function is old10 and step == "convert") and not (m[0] == "f32" and function is old10 and step == "prepare")]
     count = g.choice([0, 1, 1, 1, 1, 2, 2]) if index % 5 else 0
     if function is float8 and flavor != "aligned":
         usable = [(m[0], m[1], "zero-scale-no-guard") if m[0] == "floor" else m for m in usable]  # this contract has no floor
     picked = g.sample(usable, min(count, len(usable)))
-    if len({m[0] for m in picked}) < len(picked) or {m[0] for m in picked} >= {"eps", "eps-add"} or {"roundtrip", "mul"} <= {m[0] for m in picked} or {"noclip", "divisor"} <= {m[0] for m in picked}:
+    if len({m[0] for m in picked}) < len(picked) or {m[0] for m in picked} >= {"eps", "eps-add"} or {"roundtrip", "mul"} <= {m[0] for m in picked} or {"noclip", "divisor"} <= {m[0] for m in picked} or len({m[0] for m in picked} & {"signed", "noclip", "divisor", "q64", "recip", "eps", "eps-add", "floor-on-span", "pow2"}) > 1 and {m[0] for m in picked} & {"signed", "q64"} or {"no-floor", "floor"} <= {m[0] for m in picked} or {"chop", "codes-f32"} <= {m[0] for m in picked}:
         picked = picked[:1]
+    if any(m[0] == "group" for m in picked) and c["group"] == 128:
+        picked = [m for m in picked if m[0] != "group"]
     w = {m[0]: m[1](g) if callable(m[1]) else m[1] for m in picked}
     with np.errstate(all="ignore"):
         got = function(x, c, w)

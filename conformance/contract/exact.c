@@ -64,6 +64,10 @@ void sb_kernel_exact(const sb_node *n, size_t count, double *out, const double *
   }
   start();
   for (size_t i = 0; i < count; i++) {
+    if (isnan(in[0][i]) || isnan(in[1][i]) || (n->op == C_FMA && isnan(in[2][i]))) { /* one class, without MPFR */
+      out[i] = SB_NAN;
+      continue;
+    }
     mpfr_set_d(m.a, in[0][i], MPFR_RNDN);
     mpfr_set_d(m.b, in[1][i], MPFR_RNDN);
     if (n->op == C_FMA) mpfr_set_d(m.c, in[2][i], MPFR_RNDN);

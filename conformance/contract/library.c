@@ -19,6 +19,7 @@ static struct {
   bool started;
 } library;
 
+enum { MOST_FOUND = 1024 };
 static const char *const operations[] = {"choose_qparams", "quantize", "dequantize"};
 
 static bool put(const char *name, const char *text, const char *path, bool operation, bool replace) {
@@ -76,13 +77,14 @@ static void start(void) {
 }
 
 static char *read_text(const char *path) {
-  FILE *f = fopen(path, "rb");
+  struct stat info;
+  FILE *f = stat(path, &info) == 0 && S_ISREG(info.st_mode) ? fopen(path, "rb") : NULL; /* a pipe would block */
   char *text = f ? malloc(SB_MAX_TEXT + 2) : NULL;
   size_t n = text ? fread(text, 1, SB_MAX_TEXT + 1, f) : 0;
   if (f) fclose(f);
   if (!text || n > SB_MAX_TEXT || memchr(text, 0, n)) {
     free(text);
-    sb_fail(SB_FILE, "%s: a contract is a text of at most 65536 bytes that can be read", path);
+    sb_fail(SB_FILE, "%s: a contract is a file of at most 65536 bytes of text that can be read", path);
     return NULL;
   }
   text[n] = 0;
@@ -103,6 +105,10 @@ static sb_status add_folder(const char *folder, const char *recipe, int *found) 
     char name[256];
     if (!name_of(relative, name, sizeof name)) {
       status = sb_fail(SB_FILE, "%s: the file's name should be SIDE-STEP@FLAVOR[+VARIANT].contract", path);
+      break;
+    }
+    if (*found == MOST_FOUND) {
+      status = sb_fail(SB_FILE, "%s: the folder holds more than %d contracts", folder, MOST_FOUND);
       break;
     }
     char *text = read_text(path), *file = strdup(path);

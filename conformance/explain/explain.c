@@ -2,7 +2,7 @@
 #include "samebits/explain.h"
 #include "conformance/explain/distinguish.h"
 #include "conformance/explain/explain_parts.h"
-#include "conformance/explain/search.h"
+#include "conformance/explain/search_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +115,7 @@ static sb_status try_layouts(const sb_capture *cap, const sb_contract *base, boo
       confirm(&s, &l, e);
     }
     e->rewrites_tried += s.tried;
+    e->ended_early |= sb_search_spent(&s);
     sb_search_end(&s);
     sb_layout_free(cap, &plain);
   }
@@ -144,6 +145,7 @@ sb_status sb_explain_capture(const sb_capture *cap, const sb_contract *base, con
     }
   }
   e->rewrites_tried += s.tried;
+  e->ended_early |= sb_search_spent(&s);
   sb_search_end(&s);
   if (e->set_count) e->verdict = SB_EXPLAINED;
   for (int i = 0; i < e->case_count; i++)

@@ -1,12 +1,14 @@
-/* Parameters read off the capture: every second row proposes, all rows decide.
+/* Parameters read off the capture: every second tile proposes, the others confirm; so do the others, for a floor that
+ * shows in them alone. All of them decide.
  *
  * A floor shows as the smallest scale; a divisor as the ratio of the contract's scale and the captured one. */
 #include "conformance/contract/values.h"
-#include "conformance/explain/search.h"
+#include "conformance/explain/search_parts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void propose(double *list, int *count, double v) {
   if (!isfinite(v) || v <= 0 || *count == SB_MAX_FITTED) return;
@@ -58,6 +60,20 @@ static void divisors_of(const sb_node *n) {
   for (int i = 0; i < n->nargs; i++) divisors_of(n->arg[i]);
 }
 
+/* What a floor or an addend may be, from the smallest scale and from the least one that grew. */
+static void propose_floors(sb_fitted *f, double smallest, double added, int format, double half) {
+  if (!isfinite(smallest)) return;
+  propose_near(f->eps, &f->eps_count, smallest, format);
+  if (isfinite(added)) propose_near(f->eps, &f->eps_count, added, format);
+  for (int i = 0; i < constant_count && i < 2; i++) {
+    propose_near(f->eps, &f->eps_count, sb_value_cast(smallest * constants[i], SB_F32, R_DEFAULT), SB_F32);
+    propose_within(f->eps, &f->eps_count, smallest * constants[i] * (1 - half), smallest * constants[i] * (1 + half));
+    if (isfinite(added))
+      propose_within(f->eps, &f->eps_count, added * constants[i] * (1 - 0x1p-8), added * constants[i] * (1 + 0x1p-8));
+  }
+  if (isfinite(added)) propose_within(f->eps, &f->eps_count, added * (1 - 0x1p-6), added * (1 + 0x1p-6));
+}
+
 static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, double *low, double *high) {
   const sb_captured *cap = &c->slot[slot];
   int line = sb_contract_slot_line(s->base, &s->capture->at, slot);
@@ -73,16 +89,17 @@ static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, doubl
   const double *base = sb_eval_line(&eval, line);
   int source = sb_line_find(s->base, "s") >= 0 && slot == SB_SCALE ? sb_line_find(s->base, "s") : line;
   int format = s->base->lines[line].expr->fmt;
-  double smallest = SB_INF, added = SB_INF, least = SB_INF;
+  double smallest[2] = {SB_INF, SB_INF}, added[2] = {SB_INF, SB_INF}, least[2] = {SB_INF, SB_INF};
   if (!base) return;
   constant_count = 0;
   divisors_of(s->base->lines[source].expr);
   for (int64_t i = 0; i < n; i++) {
-    if (i / t.dims[1] % 2 && n > t.dims[1]) continue; /* the other half confirms */
+    const bool half = (i / t.dims[1] + i % t.dims[1]) % 2 != 0;
     double v = cap->values[i], b = base[i];
     if (!(v > 0) || !isfinite(v)) continue;
-    if (v < smallest) smallest = v;
-    if (b >= 0 && b < least && v > b) least = b, added = v - b;
+    if (v < smallest[half]) smallest[half] = v;
+    if (b >= 0 && b < least[half] && v > b) least[half] = b, added[half] = v - b;
+    if (half && n > 1) continue; /* a divisor shows everywhere */
     double eps = sb_cf_is_float(format) ? ldexp(1, format == SB_BF16 ? -7 : format == SB_F16 ? -10 : -22) : 0;
     bool in_t = s->base->lines[source].expr->fmt == SB_BF16;
     if (in_t && eps < 0x1p-7) eps = 0x1p-7;
@@ -92,18 +109,9 @@ static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, doubl
       if (ratio * (1 + 2 * eps) < *high) *high = ratio * (1 + 2 * eps);
     }
   }
-  sb_fitted *f = &s->fitted;
-  if (!isfinite(smallest)) return;
-  propose_near(f->eps, &f->eps_count, smallest, format);
-  if (isfinite(added)) propose_near(f->eps, &f->eps_count, added, format);
-  for (int i = 0; i < constant_count && i < 2; i++) {
-    propose_near(f->eps, &f->eps_count, sb_value_cast(smallest * constants[i], SB_F32, R_DEFAULT), SB_F32);
-    double half = sb_cf_is_float(format) ? sb_cf_eps(cap->format == SB_F32 ? format : cap->format) / 2 : 0x1p-24;
-    propose_within(f->eps, &f->eps_count, smallest * constants[i] * (1 - half), smallest * constants[i] * (1 + half));
-    if (isfinite(added))
-      propose_within(f->eps, &f->eps_count, added * constants[i] * (1 - 0x1p-8), added * constants[i] * (1 + 0x1p-8));
-  }
-  if (isfinite(added)) propose_within(f->eps, &f->eps_count, added * (1 - 0x1p-6), added * (1 + 0x1p-6));
+  const double half = sb_cf_is_float(format) ? sb_cf_eps(cap->format == SB_F32 ? format : cap->format) / 2 : 0x1p-24;
+  for (int k = 0; k < 2 && (k == 0 || smallest[1] != smallest[0]); k++)
+    propose_floors(&s->fitted, smallest[k], added[k], format, half);
 }
 
 /* Where the scale was not captured, the least output beside 0 is it: a code one step from the zero point. */
@@ -114,12 +122,53 @@ static void fit_output(sb_search *s, const sb_capture_case *c) {
   if (c->slot[SB_SCALE].values || !output->values || output->rank != 2) return;
   for (int64_t i = 0; i < output->count; i++) {
     double v = fabs(output->values[i]);
-    if (i / output->dims[1] % 2 && output->count > output->dims[1]) continue; /* the other half confirms */
     if (v > 0 && v < least) least = v;
   }
   if (!isfinite(least)) return;
   propose_near(f->eps, &f->eps_count, least, output->format);
   propose_near(f->eps, &f->eps_count, least, SB_F32);
+}
+
+/* Tiles of either half in which the capture differs from the contract. */
+static void find_halves(sb_search *s) {
+  for (int i = 0; i < s->capture->count; i++) {
+    const sb_capture_case *c = &s->capture->cases[i];
+    sb_view all;
+    sb_eval eval, whole;
+    if (sb_view_all(c, &all) != SB_OK || sb_contract_check(s->base, &all.env) != SB_OK) continue;
+    sb_scratch_reset(s->scratch);
+    sb_view_eval(&all, s->base, false, s->scratch, &eval, &whole);
+    for (int slot = 1; slot < SB_SLOTS; slot++) {
+      const sb_captured *cap = &c->slot[slot];
+      const int line = sb_contract_slot_line(s->base, &s->capture->at, (sb_slot)slot);
+      if (!cap->values || line < 0) continue;
+      const sb_tensor t = sb_line_tensor(s->base, &all.env, line);
+      const int64_t n = sb_tensor_count(&t);
+      const double *v = sb_eval_line(&eval, line);
+      double *stored = v ? sb_scratch_get(s->scratch, (size_t)n) : NULL;
+      const bool floating = sb_cf_is_float(cap->format) && sb_cf_is_float((int)t.format),
+                 coarse = n < c->rows * c->cols;
+      if (!stored || cap->count != n) continue;
+      sb_line_stored(s->base, &all.env, line, v, n, stored);
+      for (int64_t k = 0; k < n; k++)
+        if (!sb_same_value(sb_as_captured(stored[k], cap->format), cap->values[k], floating))
+          s->half_differs[(k / t.dims[1] + (coarse ? k % t.dims[1] : 0)) % 2] = true;
+    }
+  }
+}
+
+/* A number that somebody writes down: of few digits, or a power of two. */
+static bool is_simple(const char *parameter) {
+  const char *p = strchr(parameter, '=');
+  int digits = 0;
+  if (!p) return true;
+  for (p += strspn(p, "= "); *p && *p != 'e' && *p != 'p'; p++)
+    digits += *p >= '0' && *p <= '9' && (digits || *p != '0');
+  return digits <= 4 && !strstr(parameter, "0x1.");
+}
+
+bool sb_search_confirms(const sb_search *s, const sb_candidate *c) {
+  return !c->fitted || (s->half_differs[0] && s->half_differs[1]) || is_simple(c->parameter);
 }
 
 void sb_search_fit(sb_search *s) {
@@ -133,4 +182,5 @@ void sb_search_fit(sb_search *s) {
         propose_within(f->divisor, &f->divisor_count, low * constants[i], high * constants[i]);
   }
   for (int i = 0; i < s->capture->count; i++) fit_output(s, &s->capture->cases[i]);
+  find_halves(s);
 }

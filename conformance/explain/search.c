@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FEW_ROWS = 12, MAX_FULL_CASES = 256 };
+enum { FEW_ROWS = 12 };
+#define MOST_WORK 4e10 /* operations on elements: a minute or so */
 
 static int64_t differing_rows(sb_search *s, int index, int64_t *rows, int64_t most);
 
@@ -24,6 +25,7 @@ static int equal_slots(sb_search *s, const sb_view *v, sb_contract *k, bool exac
   sb_eval eval, whole;
   int n = 0;
   *all = false;
+  s->work += (double)k->node_count * (double)v->env.rows * (double)v->env.cols;
   sb_scratch_reset(s->scratch);
   sb_view_eval(v, k, exact, s->scratch, &eval, &whole);
   for (; n < SB_SLOTS - 1; n++) {
@@ -34,6 +36,8 @@ static int equal_slots(sb_search *s, const sb_view *v, sb_contract *k, bool exac
   *all = true;
   return n;
 }
+
+bool sb_search_spent(const sb_search *s) { return s->work > MOST_WORK; }
 
 static bool holds(sb_search *s, sb_contract *k, int first, bool exact, int *equal) {
   for (int i = first; i < s->view_count; i++) {
@@ -111,6 +115,12 @@ sb_status sb_search_begin(sb_search *s, const sb_capture *capture, const sb_cont
   for (int i = 0; i < base->line_count; i++) {
     if (base->lines[i].over.kind == OVER_TENSOR) s->tensor_level = true;
     if (base->lines[i].over.kind == OVER_BLOCK && base->lines[i].over.r > s->unit) s->unit = base->lines[i].over.r;
+  }
+  for (int i = 0, most = 1; i <= capture->count; i++) { /* a tile is no taller than its x */
+    if (i == capture->count)
+      s->unit = s->unit < most ? s->unit : most;
+    else if (capture->cases[i].rows > most)
+      most = (int)(capture->cases[i].rows < INT32_MAX ? capture->cases[i].rows : INT32_MAX);
   }
   sb_status status = SB_OK;
   /* The quickest view: one row; then a few of every case that differs. */
@@ -270,7 +280,7 @@ static bool try_one(void *context, const sb_candidate *c) {
   walk *w = context;
   sb_search *s = w->s;
   int equal = 0;
-  if (!wanted(w, c->mechanism) || c->line > w->mismatch) {
+  if (!wanted(w, c->mechanism) || c->line > w->mismatch || !sb_search_confirms(s, c)) {
     sb_arena_reset(s->passing);
     return true;
   }
@@ -280,7 +290,7 @@ static bool try_one(void *context, const sb_candidate *c) {
   else if (equal >= 0 && w->firsts)
     collect(w, c, equal);
   sb_arena_reset(s->passing);
-  return true;
+  return !sb_search_spent(s);
 }
 
 static int by_rank(const void *a, const void *b) {
@@ -316,7 +326,7 @@ sb_status sb_search_pairs(sb_search *s) {
   sb_status status = each(s, &one, s->base);
   for (int pass = 0; pass < 2 && status == SB_OK; pass++) {
     int found = s->set_count;
-    for (int i = 0; i < one.first_count && status == SB_OK; i++) {
+    for (int i = 0; i < one.first_count && status == SB_OK && !sb_search_spent(s); i++) {
       first *f = &one.firsts[i];
       /* First one of each kind of result; once a pair is found, the others of that kind, for the alternatives. */
       bool kind_found = false;

@@ -34,11 +34,13 @@ typedef struct sb_search {
   sb_arena *passing; /* one candidate */
   sb_scratch *scratch;
   sb_fitted fitted;
+  bool half_differs[2];       /* whether tiles of either half differ from the contract */
   int view_count, first_full; /* views: the quickest first, then all rows of every case */
   sb_view *views;
   int set_count;
   sb_set sets[SB_MAX_SETS];
   int64_t tried;
+  double work; /* operations on elements so far */
 } sb_search;
 
 sb_status sb_search_begin(sb_search *search, const sb_capture *capture, const sb_contract *base);

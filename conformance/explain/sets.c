@@ -96,7 +96,7 @@ static bool try_one(void *context, const sb_candidate *c) {
   double most = w->count == w->width ? w->next[worst(w)].score : SB_INF;
   node found;
   uint64_t hash;
-  if (wanted(w, c->mechanism) && c->line <= w->from->mismatch) {
+  if (wanted(w, c->mechanism) && c->line <= w->from->mismatch && sb_search_confirms(s, c)) {
     s->tried++;
     if (sb_search_holds(s, c->contract, 0, &equal))
       sb_search_add(s, &w->from->set, c, w->from->contract);
@@ -106,7 +106,7 @@ static bool try_one(void *context, const sb_candidate *c) {
       keep(w, &found, c);
   }
   sb_arena_reset(s->passing);
-  return true;
+  return !sb_search_spent(s);
 }
 
 static sb_status follow(walk *w, const node *now, int count) {

@@ -59,7 +59,8 @@ void sb_explanation_print(FILE *to, const char *label, const sb_explanation *e) 
   fprintf(to, "%s%s%s against %s\n", label ? label : "", label ? ": " : "", sb_verdict_names[e->verdict], e->contract);
   for (int i = 0; i < e->case_count; i++) print_case(to, &e->cases[i]);
   if (e->verdict == SB_UNEXPLAINED)
-    fprintf(to, "no mechanism, layout or pair reproduces every bit (%" PRId64 " rewrites tried)\n", e->rewrites_tried);
+    fprintf(to, "no mechanism, layout or pair reproduces every bit (%" PRId64 " rewrites tried%s)\n", e->rewrites_tried,
+            e->ended_early ? ", which is as much as is tried: there are more" : "");
   if (e->verdict != SB_EXPLAINED) return;
   fprintf(to, "every bit is reproduced, exactly evaluated, by\n");
   print_set(to, &e->sets[0]);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 extern const char sb_directed_rows[]; /* lines: recipe side dtype, then COLS numbers */
 enum { COLS = 32, MAX_ROWS = 4096 };
@@ -48,7 +49,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 sb_status sb_directed_add(const char *path) {
   enum { MOST = 1 << 24 };
-  FILE *file = fopen(path, "r");
+  struct stat info;
+  FILE *file = stat(path, &info) == 0 && S_ISREG(info.st_mode) ? fopen(path, "r") : NULL; /* a pipe would block */
   char *text = file ? malloc(MOST + 1) : NULL; /* it stays: keys point to it */
   const size_t size = text ? fread(text, 1, MOST, file) : 0;
   const bool whole = text && feof(file) && !memchr(text, 0, size);

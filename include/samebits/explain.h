@@ -48,6 +48,7 @@ typedef struct sb_explanation {
   sb_explained_set sets[SB_EXPLAINED_SETS];
   sb_contract_case at; /* the computation */
   int64_t rewrites_tried;
+  bool ended_early; /* the search did as much as it may before it had tried everything */
 } sb_explanation;
 
 typedef struct sb_explain_options {
