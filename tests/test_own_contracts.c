@@ -127,7 +127,7 @@ START_TEST(a_distinguishing_input_is_written) {
 #define CAPTURE  "8da4w-activation-prepare-torchao-0.18-cpu-bf16-div"
 #define CONTRACT "int8-dynamic-act-int4-weight/activation/prepare@torchao-0.18-cpu"
   expect(shell("samebits explain --write-input in.safetensors \"$R/tests/captures/" CAPTURE ".safetensors\""), 1,
-         "x that tells it from the first");
+         "an x that tells it from the first");
   expect(shell("samebits contract run " CONTRACT " --input in.safetensors --output out.safetensors"), 0, "1 cases");
   expect(shell("samebits explain out.safetensors"), 0, "same");
 }
