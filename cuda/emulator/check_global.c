@@ -186,9 +186,12 @@ static void lane_value(const Warp *w, const MemOp *m, u32 lane, u8 *value) {
 }
 
 bool check_global(Warp *w, const Insn *i, const MemOp *m, const u64 *address, u32 mask, u32 bytes) {
+  u64 last = 0;
   for (u32 k = mask; k; k &= k - 1) {
     u32 lane = (u32)__builtin_ctz(k);
     u8 value[32];
+    if (!m->store && address[lane] == last) continue; /* loads of one address: one stands for all */
+    last = address[lane];
     if (m->store) lane_value(w, m, lane, value);
     if (!check_global_lane(w, i, m, mem_find(address[lane]), lane, address[lane], bytes, m->store ? value : NULL))
       return false;

@@ -46,17 +46,21 @@ RaceBytes *race_spill(RaceTable *t, u32 *writer, u32 *reader) {
   return room + at % CHUNK;
 }
 
-/* Cells are kept from launch to launch; the epoch tells whose they are. */
+/* Cells are kept from launch to launch; the epoch tells whose they are. Clearing is cheaper than new pages while it is
+   short. */
+enum { CELLS_SMALL = 8 << 20 };
 u32 *race_cells(Launch *l, Alloc *al) {
   if (LIKELY(atomic_load_explicit(&al->race_epoch, memory_order_acquire) == l->race_epoch)) return al->race;
   size_t bytes = (size_t)race_words(al) * 2 * sizeof *al->race;
   pthread_mutex_lock(&l->lock);
   if (atomic_load(&al->race_epoch) != l->race_epoch) {
-    if (al->race)
+    if (al->race && bytes <= CELLS_SMALL)
+      memset(al->race, 0, bytes);
+    else if (al->race)
       (void)madvise(al->race, bytes, MADV_DONTNEED);
     else {
       void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-      if (p != MAP_FAILED) al->race = p;
+      if (p != MAP_FAILED) al->race = p, (void)madvise(p, bytes, MADV_HUGEPAGE);
     }
     atomic_store_explicit(&al->race_epoch, l->race_epoch, memory_order_release);
   }
