@@ -143,7 +143,23 @@ static void print_fault(const char *name, const char *json) {
   json_decref(o);
 }
 
+/* What a clean run still has to say: elements that are no result, and what ptxas may do otherwise. */
+static void print_remarks(const char *name, const char *json) {
+  json_t *all = json_loads(json, 0, NULL), *one;
+  size_t k;
+  json_array_foreach(json_object_get(all, "unwritten"), k, one) {
+    fprintf(stderr, "%s: %lld elements of %s were never written, the first is %lld: they hold no result\n", name,
+            (long long)json_integer_value(json_object_get(one, "elements")),
+            json_string_value(json_object_get(one, "tensor")),
+            (long long)json_integer_value(json_object_get(one, "first")));
+  }
+  json_array_foreach(json_object_get(all, "lint"), k, one)
+      fprintf(stderr, "%s: lint: %s\n", name, json_string_value(one));
+  json_decref(all);
+}
+
 static int report(const char *name, const options *o, sb_kernel_outcome outcome, const char *json) {
+  if (outcome == SB_KERNEL_OK || outcome == SB_KERNEL_UNPROVEN) print_remarks(name, json);
   if (o->json)
     puts(json);
   else if (outcome == SB_KERNEL_FAULT || outcome == SB_KERNEL_REFUSED)

@@ -15,6 +15,8 @@ typedef struct {
   void (*quiet)(int);
   int (*protect)(uint64_t, int);
   int (*forget)(uint64_t, size_t);
+  int (*written)(uint64_t, size_t, unsigned char *);
+  char *(*describe)(const char *, size_t);
   void (*counting)(int);
   const char *(*counters)(void);
   void (*approx)(int, uint64_t, long, int);
@@ -32,6 +34,7 @@ static Extension extension_of(const sb_driver *d) {
   find(d, "samebitsEmuProtect", &e.protect), find(d, "samebitsEmuForget", &e.forget);
   find(d, "samebitsEmuSetCounting", &e.counting), find(d, "samebitsEmuCounters", &e.counters);
   find(d, "samebitsEmuSetApprox", &e.approx);
+  find(d, "samebitsEmuWritten", &e.written), find(d, "samebitsEmuDescribe", &e.describe);
   find(d, "samebitsEmuSites", &e.sites), find(d, "samebitsEmuFree", &e.release);
   return e;
 }
@@ -163,6 +166,45 @@ static void list_outputs(const Session *s, unsigned short *const *changed, const
   json_object_set_new(result, "unstable", unstable);
 }
 
+/* "unwritten": for each out tensor with elements that the kernel did not write, or not whole, their number and the
+ * first one. They hold the poison, no result. */
+static sb_status list_unwritten(const Session *s, json_t *result) {
+  json_t *list = json_array();
+  for (int k = 0; k < s->run->arg_count && s->extension.written; k++) {
+    const sb_kernel_arg *a = &s->run->args[k];
+    const size_t bytes = a->kind == SB_ARG_OUT ? bytes_of(a) : 0;
+    if (!bytes) continue;
+    unsigned char *flags = calloc(bytes, 1);
+    if (!flags) return json_decref(list), sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
+    (void)s->extension.written(s->address[k], bytes, flags);
+    const int64_t bits = sb_format_of(a->tensor.format)->bits, n = sb_tensor_count(&a->tensor);
+    json_int_t missing = 0, first = 0;
+    for (int64_t e = 0; e < n; e++) {
+      bool whole = true;
+      for (int64_t b = e * bits / 8; b < (e * bits + bits + 7) / 8; b++) whole &= flags[b];
+      if (!whole && !missing++) first = e;
+    }
+    free(flags);
+    if (missing)
+      json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "tensor", a->name, "elements", missing, "first", first));
+  }
+  if (json_array_size(list)) json_object_set(result, "unwritten", list);
+  json_decref(list);
+  return SB_OK;
+}
+
+/* The lint of the entry, as `kernel show` has it; NULL: nothing to say, or a GPU. */
+static json_t *lint_of(const Extension *x, const char *text, size_t size, const char *entry) {
+  char *found = x->describe && x->release ? x->describe(text, size) : NULL;
+  json_t *all = found ? json_loads(found, 0, NULL) : NULL;
+  json_t *lint = json_incref(json_object_get(json_object_get(json_object_get(all, "entries"), entry), "lint"));
+  if (found) x->release(found);
+  json_decref(all);
+  if (json_array_size(lint)) return lint;
+  json_decref(lint);
+  return NULL;
+}
+
 /* The varied runs: each approximate instruction and each fusable pair alone, so that a change has a cause, then all
  * together. */
 static sb_status vary(Session *s, unsigned char *const *before, const json_t *sites, json_t *result) {
@@ -204,7 +246,7 @@ static char *failure(const Session *s, const char *entry, sb_status status, sb_k
                     sb_message());
 }
 
-static sb_status execute(Session *s, const char *entry, const json_t *sites, unsigned char **before,
+static sb_status execute(Session *s, const char *entry, const json_t *sites, json_t *lint, unsigned char **before,
                          sb_kernel_outcome *outcome, char **json) {
   sb_kernel_run *run = s->run;
   sb_status status = SB_OK;
@@ -237,6 +279,8 @@ static sb_status execute(Session *s, const char *entry, const json_t *sites, uns
                              sb_driver_device(s->driver));
   if (run->counters && s->extension.counters)
     json_object_set_new(result, "counters", json_loads(s->extension.counters(), 0, NULL));
+  if (lint) json_object_set(result, "lint", lint);
+  if (status == SB_OK) status = list_unwritten(s, result);
   *outcome = approx ? SB_KERNEL_UNPROVEN : SB_KERNEL_OK;
   if (status == SB_OK && approx) status = vary(s, before, sites, result);
   if (status == SB_OK) *json = json_dumps(result, JSON_COMPACT);
@@ -255,6 +299,7 @@ sb_status sb_kernel_execute(sb_driver *driver, sb_kernel_run *run, sb_kernel_out
   if (status == SB_FILE && text) status = sb_fail_in(SB_FILE, "%s", run->file);
   if (status == SB_OK) status = sb_kernel_entry(text, size, run->entry, entry, sizeof entry);
   if (status == SB_OK) status = sb_driver_function(module, entry, &s.function);
+  json_t *lint = status == SB_OK ? lint_of(&s.extension, text, size, entry) : NULL;
   free(text);
   unsigned char **before = calloc(n, sizeof *before);
   s.address = calloc(n, sizeof *s.address), s.params = calloc(n, sizeof *s.params);
@@ -267,7 +312,7 @@ sb_status sb_kernel_execute(sb_driver *driver, sb_kernel_run *run, sb_kernel_out
         s.extension.sites && run->approx >= 0 ? s.extension.sites(sb_driver_module_handle(module), entry) : NULL;
     json_t *sites = text_of_sites ? json_loads(text_of_sites, 0, NULL) : NULL;
     if (text_of_sites) s.extension.release(text_of_sites);
-    status = execute(&s, entry, sites, before, outcome, json);
+    status = execute(&s, entry, sites, lint, before, outcome, json);
     json_decref(sites);
   }
   for (size_t k = 0; before && s.address && k < n; k++) {
@@ -275,6 +320,7 @@ sb_status sb_kernel_execute(sb_driver *driver, sb_kernel_run *run, sb_kernel_out
     free(before[k]);
   }
   free(before), free(s.address), free(s.params);
+  json_decref(lint);
   if (module) sb_driver_unload(module);
   return status;
 }

@@ -263,7 +263,11 @@ API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
   Device *d = device_at(device);
   if (!d) return CUDA_ERROR_INVALID_DEVICE;
   if (!d->refcount) return CUDA_ERROR_INVALID_CONTEXT;
-  if (!--d->refcount) reset(d);
+  if (--d->refcount) return CUDA_SUCCESS;
+  reset(d);
+  for (u32 k = 0; k < driver.context_count; k++)
+    if (driver.contexts[k].live && driver.contexts[k].primary && driver.contexts[k].device == (u32)device)
+      leaks_of_context(k);
   return CUDA_SUCCESS;
 }
 API CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) {
@@ -340,6 +344,7 @@ API CUresult cuCtxDestroy_v2(CUcontext h) {
   if (!c || c->primary) return CUDA_ERROR_INVALID_CONTEXT;
   if (stack_depth && stack[stack_depth - 1] == handle_index(h)) stack_depth--;
   c->live = false;
+  leaks_of_context(handle_index(h));
   reset(&driver.devices[c->device]);
   return CUDA_SUCCESS;
 }

@@ -1,4 +1,5 @@
-/* api_entry.c: entry points by name. A name without _v2 means the newest form that this library has. */
+/* api_entry.c: entry points by name. A name without _v2 means the newest form that this library has and the caller's
+   version of CUDA knows: cuCtxCreate has taken other parameters since 13.0. */
 #include "cuda_api.h"
 #include "cuda_entry.h"
 #include <stdio.h>
@@ -20,9 +21,9 @@ CUresult not_supported(const char *what) {
   return CUDA_ERROR_NOT_SUPPORTED;
 }
 
-static AnyFunction *find(const char *name) {
+static AnyFunction *find(const char *name, int version) {
   char wanted[128];
-  static const char *const suffixes[] = {"_v2", "", "_v4"};
+  const char *const suffixes[] = {version >= 13000 ? "_v4" : "_v2", "_v2", ""};
   for (u32 s = 0; s < 3; s++) {
     int n = snprintf(wanted, sizeof wanted, "%s%s", name, suffixes[s]);
     if (n < 0 || (size_t)n >= sizeof wanted) return NULL;
@@ -33,9 +34,9 @@ static AnyFunction *find(const char *name) {
 }
 /* status: 0 found, 1 no such symbol. */
 API CUresult cuGetProcAddress_v2(const char *name, void **address, int version, u64 flags, int *status) {
-  (void)version, (void)flags;
+  (void)flags;
   if (!name || !address) return CUDA_ERROR_INVALID_VALUE;
-  AnyFunction *f = find(name);
+  AnyFunction *f = find(name, version);
   memcpy(address, &f, sizeof f);
   if (status) *status = f ? 0 : 1;
   return f ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;

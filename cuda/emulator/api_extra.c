@@ -24,6 +24,12 @@ API int samebitsEmuForget(uint64_t address, size_t bytes) {
   mem_forget(al, address, bytes);
   return 1;
 }
+API int samebitsEmuWritten(uint64_t address, size_t bytes, unsigned char *flags) {
+  const Alloc *al = mem_find(address);
+  if (!al || al->size - (address - al->base) < bytes) return 0;
+  for (size_t k = 0; k < bytes; k++) flags[k] = mem_is_init(al, address + k, 1);
+  return 1;
+}
 API void samebitsEmuSetCounting(int on) { driver.options.counting = on != 0; }
 API const char *samebitsEmuCounters(void) { return driver.counters; }
 API void samebitsEmuSetApprox(int mode, uint64_t seed, long site, int fused) {
@@ -93,24 +99,31 @@ static const char *file_of(const Function *f, u32 info) {
   u32 file = f->info[info].file;
   return file && file < f->module->file_count && f->module->files[file] ? f->module->files[file] : "";
 }
+/* FILE:LINE: of the .cu, where the PTX has it. */
+static const char *place_of(const Function *f, u32 info, char *text, size_t size) {
+  text[0] = 0;
+  if (*file_of(f, info)) (void)snprintf(text, size, "%s:%u: ", file_of(f, info), f->info[info].line);
+  return text;
+}
 static void put_lint(Buffer *b, const Function *f) {
   bool any = false;
-  char line[512];
+  char line[768], place[300];
   put(b, "[");
   for (u32 k = 0; k < f->fusable_count; k++, any = true) {
     u32 mul = f->code[f->fusable[k].mul].info, add = f->code[f->fusable[k].add].info;
     (void)snprintf(line, sizeof line,
-                   "%s:%u: %s and %s (PTX lines %u, %u) may be fused by ptxas: compile with -fmad=false, or say fma",
-                   file_of(f, add), f->info[add].line, f->info[mul].opcode, f->info[add].opcode, f->info[mul].ptx_line,
-                   f->info[add].ptx_line);
+                   "%s%s and %s (PTX lines %u, %u) may be fused by ptxas: compile with -fmad=false, or say fma",
+                   place_of(f, add, place, sizeof place), f->info[mul].opcode, f->info[add].opcode,
+                   f->info[mul].ptx_line, f->info[add].ptx_line);
     put(b, "%s", any ? "," : "");
     put_text(b, line);
   }
   for (u32 k = 0; k < f->count; k++) {
     bool refused = f->code[k].flags & INSN_REFUSED, approximate = f->code[k].flags & INSN_APPROX;
     if (!refused && !approximate) continue;
-    (void)snprintf(line, sizeof line, "%s:%u: %s (PTX line %u) is refused%s", file_of(f, k), f->info[k].line,
-                   f->info[k].opcode, f->info[k].ptx_line, approximate ? ": approximate" : "");
+    (void)snprintf(line, sizeof line, "%s%s (PTX line %u) is %s", place_of(f, k, place, sizeof place),
+                   f->info[k].opcode, f->info[k].ptx_line,
+                   approximate ? "approximate: refused, unless --allow-approx" : "refused");
     put(b, "%s", any ? "," : "");
     put_text(b, line);
     any = true;

@@ -153,7 +153,8 @@ static void fuse_all(const Function *f, bool on) {
       fuse(f->module->functions[k], on, driver.options.site);
 }
 
-static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 shared, void **params, void **extra) {
+static CUresult launch_alone(CUfunction h, const u32 grid[3], const u32 block[3], u32 shared, void **params,
+                             void **extra) {
   static atomic_uint epoch;
   CUresult r = api_ready();
   u32 device;
@@ -215,6 +216,15 @@ static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 
   if (l.release_time) (void)munmap(l.release_time, 2 * times);
   race_table_free(l.races);
   return ok ? CUDA_SUCCESS : settle(&l, d);
+}
+
+/* Launches of several host threads take place one after the other. */
+static CUresult launch(CUfunction h, const u32 grid[3], const u32 block[3], u32 shared, void **params, void **extra) {
+  static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&one_at_a_time);
+  CUresult r = launch_alone(h, grid, block, shared, params, extra);
+  pthread_mutex_unlock(&one_at_a_time);
+  return r;
 }
 
 API CUresult cuLaunchKernel(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx,

@@ -9,11 +9,18 @@ static Alloc *device_range(u64 address, u64 size) {
   return al && al->size - (address - al->base) >= size ? al : NULL;
 }
 
+/* 0: no room. */
+static u64 allocate(u64 size, AllocKind kind) {
+  u64 address = mem_alloc(size, kind);
+  if (address) mem_find(address)->owner = (u32)(current_context() - driver.contexts);
+  return address;
+}
+
 API CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
   CUresult r = api_ready();
   if (r) return r;
   if (!address || !size) return CUDA_ERROR_INVALID_VALUE;
-  *address = mem_alloc(size, ALLOC_DEVICE);
+  *address = allocate(size, ALLOC_DEVICE);
   return *address ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 API CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t height,
@@ -31,7 +38,7 @@ API CUresult cuMemAllocManaged(CUdeviceptr *address, size_t size, unsigned int f
   (void)flags;
   if (r) return r;
   if (!address || !size) return CUDA_ERROR_INVALID_VALUE;
-  *address = mem_alloc(size, ALLOC_MANAGED);
+  *address = allocate(size, ALLOC_MANAGED);
   if (!*address) return CUDA_ERROR_OUT_OF_MEMORY;
   mem_mark_init(mem_find(*address), *address, size); /* the host may write it unseen */
   return CUDA_SUCCESS;
@@ -41,7 +48,7 @@ API CUresult cuMemHostAlloc(void **p, size_t size, unsigned int flags) {
   (void)flags;
   if (r) return r;
   if (!p || !size) return CUDA_ERROR_INVALID_VALUE;
-  u64 address = mem_alloc(size, ALLOC_HOST);
+  u64 address = allocate(size, ALLOC_HOST);
   if (!address) return CUDA_ERROR_OUT_OF_MEMORY;
   mem_mark_init(mem_find(address), address, size);
   *p = (void *)(uintptr_t)address;

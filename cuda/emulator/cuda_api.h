@@ -108,6 +108,7 @@ CUresult api_initialized(void);
 const Module *module_of(CUmodule h);
 const Function *function_of(CUfunction h, u32 *device);
 CUresult fault_result(FaultKind k);
+void leaks_of_context(u32 context);
 void fault_json(const Fault *f, char *text, size_t size);
 bool host_pointer_ok(const void *p);
 #endif

@@ -203,7 +203,7 @@ typedef enum { ALLOC_DEVICE, ALLOC_MANAGED, ALLOC_HOST, ALLOC_MODULE, ALLOC_CONS
 typedef struct Alloc {
   u64 base, size;
   AllocKind kind;
-  u32 id;
+  u32 id, owner; /* owner: index of the context */
   bool all_init;
   _Atomic(u64) *init; /* one bit a byte, unless all_init */
   u32 *race;          /* race.h: one cell a word, while a launch checks races */

@@ -21,6 +21,8 @@ void samebitsEmuSetSchedule(const char *steps);
 int samebitsEmuProtect(uint64_t address, int on);
 /* Bytes that count as never written, whatever they hold. 0: not inside an allocation. */
 int samebitsEmuForget(uint64_t address, size_t bytes);
+/* flags[k]: has byte k been written? 0: not inside an allocation. */
+int samebitsEmuWritten(uint64_t address, size_t bytes, unsigned char *flags);
 /* Exact counters of the last launch as a JSON object, when counting was on. */
 void samebitsEmuSetCounting(int on);
 const char *samebitsEmuCounters(void);
