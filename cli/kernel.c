@@ -1,4 +1,4 @@
-/* samebits kernel run | show | audit: one kernel with tensors in and out; what a PTX file holds. */
+/* samebits kernel run | show | audit | extract: one kernel with tensors in and out; what a PTX file holds. */
 #include "samebits/kernel.h"
 #include "cli/command.h"
 #include "cli/kernel/kernel.h"
@@ -282,10 +282,12 @@ static int show(int argc, char **argv) {
 static int run(int argc, char **argv) {
   static const sb_subcommand table[] = {
       {"audit", "what ptxas makes of it: contractions, reciprocals, flushes", sb_cli_kernel_audit},
+      {"extract", "the PTX that a library carries", sb_cli_kernel_extract},
       {"run", "one kernel, tensors in, tensors out", run_kernel},
       {"show", "what a PTX file holds", show}};
   return sb_dispatch("kernel", table, sizeof table / sizeof *table, argc, argv);
 }
 
-const sb_command sb_command_kernel = {"kernel",
-                                      "run one kernel; show what a PTX file holds; audit what ptxas makes of it", run};
+const sb_command sb_command_kernel = {
+    "kernel", "run one kernel; show what a PTX file holds; audit what ptxas makes of it; extract PTX from a library",
+    run};

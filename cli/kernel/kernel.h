@@ -3,5 +3,6 @@
 #define SAMEBITS_CLI_KERNEL_H
 
 int sb_cli_kernel_audit(int argc, char **argv);
+int sb_cli_kernel_extract(int argc, char **argv);
 
 #endif
