@@ -106,6 +106,25 @@ START_TEST(damaged_files) {
 }
 END_TEST
 
+/* One entry comes out word for word with what it names, and without the others and their shared variables. */
+START_TEST(one_entry) {
+  static const char module[] =
+      ".version 8.0\n.target sm_80\n.address_size 64\n.global .align 4 .u32 g[2] = {1, 2};\n"
+      ".shared .align 4 .b8 mine[64];\n.shared .align 4 .b8 theirs[64];\n"
+      ".func f()\n{\nret;\n}\n.visible .entry other(\n.param .u64 p)\n{\nmov.u32 %r1, theirs; // }\nret;\n}\n"
+      ".visible .entry k(\n.param .u64 p)\n.maxntid 4\n{\n{ mov.u32 %r1, mine; }\nret;\n}\n";
+  char *single;
+  sb_ok(sb_kernel_single(module, sizeof module - 1, "k", &single));
+  ck_assert_str_eq(single, ".version 8.0\n.target sm_80\n.address_size 64\n.global .align 4 .u32 g[2] = {1, 2};\n"
+                           ".shared .align 4 .b8 mine[64];\n.func f()\n{\nret;\n}\n"
+                           ".visible .entry k(\n.param .u64 p)\n.maxntid 4\n{\n{ mov.u32 %r1, mine; }\nret;\n}\n");
+  free(single);
+  ck_assert_int_eq(sb_kernel_single(module, sizeof module - 1, "f", &single), SB_USAGE);
+  for (size_t n = 0; n < sizeof module - 1; n++)
+    if (sb_kernel_single(module, n, "other", &single) == SB_OK) free(single);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fatbin");
   TCase *tests = tcase_create("extract");
@@ -113,6 +132,7 @@ int main(void) {
   tcase_add_test(tests, an_lz4_block);
   tcase_add_test(tests, entries_come_out);
   tcase_add_test(tests, damaged_files);
+  tcase_add_test(tests, one_entry);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

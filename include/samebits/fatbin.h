@@ -25,6 +25,11 @@ typedef struct sb_fatbin {
 sb_status sb_fatbin_read(const char *path, sb_fatbin *fatbin);
 void sb_fatbin_free(sb_fatbin *fatbin);
 
+/* Of a PTX text the entry of this name, word for word, with the functions, globals and constants of the text and the
+ * shared variables that any of them names: what can be loaded without the other entries. Freed by free(). SB_USAGE: no
+ * such entry. */
+sb_status sb_kernel_single(const char *text, size_t size, const char *entry, char **single);
+
 /* One LZ4 block of `size` bytes into exactly `room` bytes. SB_FILE: damaged. */
 sb_status sb_lz4_block(const unsigned char *from, size_t size, unsigned char *to, size_t room);
 
