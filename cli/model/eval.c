@@ -56,6 +56,10 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     o->eval.threads = (int)strtol(word, &end, 10);
     if (*end || o->eval.threads < 1) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no number of threads", word));
     return 0;
+  case 'g':
+    o->eval.group = strtoll(word, &end, 10);
+    if (*end || o->eval.group <= 0) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no group size", word));
+    return 0;
   case '3':
     o->three_way = true;
     return 0;
@@ -139,6 +143,7 @@ int sb_cli_model_eval(int argc, char **argv) {
       {"tokens", 't', "FILE", 0, "safetensors with the tensor `tokens`, integers [rows, length]", 0},
       {"dtype", 'd', "f32|bf16", 0, "what the model is loaded in (default: its own)", 0},
       {"recipe", 'r', "R", 0, "of a float model: how its Linear layers are quantized", 0},
+      {"group", 'g', "N", 0, "group size of --recipe (default: upstream's)", 0},
       {"linear", 'l', "STEP", 0, "float, prepare (as in training) or convert (as deployed; the default with --recipe)",
        0},
       {"threads", 'p', "N", 0, "threads (default: one a core); the result does not depend on it", 0},

@@ -144,11 +144,17 @@ sb_status sb_model_eval(const sb_model *model, const sb_eval_options *options, c
   if (status) return status;
   status = choose(model, options, &report, &row, e);
   if (!status)
-    status = sb_llama_make(model, &report, e->dtype, row,
-                           report.quantized ? report.group_size
-                           : row            ? row->group_size
-                                            : 0,
-                           e->step, &llama);
+    status = sb_llama_make(model, &report,
+                           &(sb_linear_how){.T = e->dtype,
+                                            .row = row,
+                                            .group = report.quantized ? report.group_size
+                                                     : !row           ? 0
+                                                     : options->group ? options->group
+                                                                      : row->group_size,
+                                            .step = e->step,
+                                            .adapter = options->adapter,
+                                            .place = options->place},
+                           &llama);
   if (!status) status = read_tokens(tokens, llama.config.vocabulary, &ids);
   if (!status) {
     e->rows = tokens->dims[0];

@@ -62,9 +62,16 @@ static bool stays_float(const sb_model_layer *layer, const sb_stored *row, int64
   return row->skips && group && layer->cols % group;
 }
 
-sb_status sb_linear_make(const sb_model_layer *layer, sb_format T, const sb_stored *row, int64_t group,
-                         sb_linear_step step, sb_linear *l) {
+sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, sb_linear *l) {
+  const sb_format T = how->T;
+  const sb_stored *row = how->row;
+  const int64_t group = how->group;
+  const sb_linear_step step = how->step;
+  const sb_lora_layer *adapter = sb_lora_find(how->adapter, layer->name);
   *l = (sb_linear){0};
+  if (adapter && (layer->quantized || (how->place == SB_ADAPTER_MERGED_LAST && step == SB_LINEAR_CONVERT)))
+    return sb_fail(SB_UNSUPPORTED, "%s: an adapter of a weight that is stored quantized", layer->name);
+  if (adapter && how->place == SB_ADAPTER_BESIDE) l->adapter = adapter;
   sb_tensor weight = {0}, out[SB_SLOTS] = {0};
   sb_status status = SB_OK;
   const bool convert = layer->quantized || step == SB_LINEAR_CONVERT;
@@ -76,8 +83,11 @@ sb_status sb_linear_make(const sb_model_layer *layer, sb_format T, const sb_stor
   l->scaled = quantize && convert && strcmp(row->type, "Float8Tensor") == 0;
   if (!status && layer->quantized) status = make_stored(layer, T, l);
   if (!status && !layer->quantized) status = sb_model_layer_weight(layer, T, &weight);
+  if (!status && adapter && how->place == SB_ADAPTER_MERGED_FIRST) status = sb_lora_merge(adapter, &weight);
   if (!status && !layer->quantized && quantize)
     status = sb_stored_run(row, SB_WEIGHT, convert ? SB_CONVERT : SB_PREPARE, group, &weight, out);
+  if (!status && adapter && how->place == SB_ADAPTER_MERGED_LAST)
+    status = sb_lora_merge(adapter, quantize ? &out[SB_OUTPUT] : &weight);
   if (!status && !layer->quantized) status = to_panels(!quantize ? &weight : &out[l->scaled ? SB_CODES : SB_OUTPUT], l);
   if (!status && !layer->quantized && l->scaled) status = to_scales(&out[SB_SCALE], l);
   sb_tensor_free(&weight);

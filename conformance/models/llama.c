@@ -34,10 +34,7 @@ static const sb_model_layer *find_layer(const sb_model_report *r, const char *na
 typedef struct maker {
   const sb_model *model;
   const sb_model_report *report;
-  sb_format T;
-  const sb_stored *row;
-  int64_t group;
-  sb_linear_step step;
+  const sb_linear_how *how;
 } maker;
 
 static sb_status make_linear(const maker *k, const char *name, int64_t rows, int64_t cols, sb_linear *linear) {
@@ -45,7 +42,7 @@ static sb_status make_linear(const maker *k, const char *name, int64_t rows, int
   if (!l || l->rows != rows || l->cols != cols)
     return sb_fail(SB_FILE, "%s: the Linear layer \"%s\" is missing, or not [%" PRId64 ", %" PRId64 "]", k->model->path,
                    name, rows, cols);
-  return sb_linear_make(l, k->T, k->row, k->group, k->step, linear);
+  return sb_linear_make(l, k->how, linear);
 }
 
 static sb_status make_block(const maker *k, const sb_llama_config *c, int64_t number, sb_llama_block *b) {
@@ -67,15 +64,15 @@ static sb_status make_block(const maker *k, const sb_llama_config *c, int64_t nu
     status = make_linear(k, name, linears[i].rows, linears[i].cols, &b->linear[i]);
   }
   snprintf(name, sizeof name, "model.layers.%" PRId64 ".input_layernorm.weight", number);
-  if (!status) status = load_plain(k->model, name, c->hidden, 1, k->T, &b->input_norm);
+  if (!status) status = load_plain(k->model, name, c->hidden, 1, k->how->T, &b->input_norm);
   snprintf(name, sizeof name, "model.layers.%" PRId64 ".post_attention_layernorm.weight", number);
-  return status ? status : load_plain(k->model, name, c->hidden, 1, k->T, &b->post_norm);
+  return status ? status : load_plain(k->model, name, c->hidden, 1, k->how->T, &b->post_norm);
 }
 
-sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, sb_format T, const sb_stored *row,
-                        int64_t group, sb_linear_step step, sb_llama *l) {
+sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, const sb_linear_how *how, sb_llama *l) {
+  const sb_format T = how->T;
   *l = (sb_llama){.T = T};
-  const maker k = {model, report, T, row, group, step};
+  const maker k = {model, report, how};
   sb_status status = sb_llama_config_read(model->config, model->path, &l->config);
   if (status) return status;
   const sb_llama_config *c = &l->config;
@@ -265,6 +262,9 @@ static sb_status run_linears(pass *p, const float *x, const sb_linear *const *li
     const sb_status status = again ? sb_linear_quantize(linears[i], T, x, p->tokens, &p->in) : SB_OK;
     if (status) return status;
     sb_linear_run(linears[i], T, &p->in, p->tokens, out[i]);
+    if (!linears[i]->adapter) continue;
+    const sb_status beside = sb_lora_beside(linears[i]->adapter, T, x, p->tokens, out[i]);
+    if (beside) return beside;
   }
   return SB_OK;
 }

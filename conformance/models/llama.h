@@ -4,6 +4,7 @@
 #define SAMEBITS_MODELS_LLAMA_H
 
 #include "conformance/models/layer.h"
+#include "conformance/models/lora.h"
 #include "samebits/model_eval.h"
 
 typedef struct sb_llama_config {
@@ -49,6 +50,7 @@ typedef struct sb_linear {
   bool scaled;    /* a product of codes, scaled afterwards by both scales (float8 convert) */
   float *scale;   /* [n], where scaled */
   sb_spec activation;
+  const sb_lora_layer *adapter; /* beside it; NULL: none */
 } sb_linear;
 
 typedef struct sb_linear_input { /* an input as a Linear takes it */
@@ -58,9 +60,18 @@ typedef struct sb_linear_input { /* an input as a Linear takes it */
   uint8_t *codes;
 } sb_linear_input;
 
+/* How the Linear layers of a model are made. */
+typedef struct sb_linear_how {
+  sb_format T;
+  const sb_stored *row; /* NULL: float */
+  int64_t group;
+  sb_linear_step step;
+  const sb_lora *adapter; /* NULL: none */
+  sb_adapter_place place;
+} sb_linear_how;
+
 /* Quantizes the weight once. */
-sb_status sb_linear_make(const sb_model_layer *layer, sb_format T, const sb_stored *row, int64_t group,
-                         sb_linear_step step, sb_linear *linear);
+sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, sb_linear *linear);
 void sb_linear_free(sb_linear *linear);
 
 /* x [rows, k] -> in, as `linear` takes it; then y [rows, n]. */
@@ -85,8 +96,8 @@ typedef struct sb_llama {
 } sb_llama;
 
 /* Reads and quantizes all weights. */
-sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, sb_format T, const sb_stored *row,
-                        int64_t group, sb_linear_step step, sb_llama *llama);
+sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, const sb_linear_how *how,
+                        sb_llama *llama);
 void sb_llama_free(sb_llama *llama);
 
 /* Logits [count, length, vocabulary] of sequences of token ids [count, length]; single-threaded. */

@@ -1,6 +1,6 @@
 /* The forward pass of the Llama family, in f32 or bf16 with PyTorch's rounding points between modules, and the
- * evaluation loss. Sums are f32 in the order in which PyTorch's CPU kernels add, whatever the machine, so the same model
- * gives the same bits everywhere. */
+ * evaluation loss. Sums are f32 in the order in which PyTorch's CPU kernels add, whatever the machine, so the same
+ * model gives the same bits everywhere. */
 #ifndef SAMEBITS_MODEL_EVAL_H
 #define SAMEBITS_MODEL_EVAL_H
 
@@ -11,12 +11,19 @@
 typedef enum sb_linear_step { SB_LINEAR_FLOAT, SB_LINEAR_PREPARE, SB_LINEAR_CONVERT } sb_linear_step;
 extern const char *const sb_linear_step_names[3];
 
+/* Where a LoRA adapter is: merged into the weight before it is quantized, or after; or beside the Linear, as in
+ * training. */
+typedef enum sb_adapter_place { SB_ADAPTER_MERGED_FIRST, SB_ADAPTER_MERGED_LAST, SB_ADAPTER_BESIDE } sb_adapter_place;
+
 typedef struct sb_eval_options {
-  sb_format dtype;     /* f32 or bf16; SB_FORMATS: the model's own */
-  const char *recipe;  /* of a float model; NULL: none. A quantized model has its own */
-  sb_linear_step step; /* of a float model with a recipe */
-  int threads;         /* 0: one a core */
-  float *logits;       /* NULL, or room for [rows, length, vocabulary] */
+  sb_format dtype;               /* f32 or bf16; SB_FORMATS: the model's own */
+  const char *recipe;            /* of a float model; NULL: none. A quantized model has its own */
+  sb_linear_step step;           /* of a float model with a recipe */
+  int64_t group;                 /* of a float model with a recipe; 0: upstream's */
+  int threads;                   /* 0: one a core */
+  const struct sb_lora *adapter; /* of a float model (conformance/models/lora.h); NULL: none */
+  sb_adapter_place place;
+  float *logits; /* NULL, or room for [rows, length, vocabulary] */
 } sb_eval_options;
 
 typedef struct sb_evaluation {
