@@ -8,10 +8,12 @@ import tempfile
 import zlib
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from . import _golden
 from ._contract import Contract
 from ._library import FORMAT_NAMES, SLOTS, UNSUPPORTED, Handle, SamebitsError, case_lines, compare, element, explain_file
-from ._tensors import array_of, dtype_name, named, size_of, tensor_of, torch_of
+from ._tensors import array_of, bits, dtype_name, finite, named, size_of, tensor_of, torch_of
 
 CASE = re.compile(r"(?P<recipe>[^/]+)/(?P<side>[^/]+)/(?P<step>[^@]+)@(?P<flavor>[^/]+)/(?P<dtype>[^/]+)/"
                   r"(?P<rows>\d+)x(?P<cols>\d+)(:g(?P<group>\d+))?/(?P<fill>[^:]+):(?P<seed>\d+)$")
@@ -172,19 +174,43 @@ def _smallest_of_each_fill(runs):
     return list(chosen.values())
 
 
+class _Given:
+    """Tensors as _explain reads them of a Handle."""
+
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def inputs(self):
+        return {name: tensor for name, (tensor, _) in self.tensors.items()}
+
+
+def _finite_rows(run):
+    """The rows in which every input and the expected scale is finite, as a run of their own; None where rows do not stand alone."""
+    inputs, expected = run.handle.inputs(), run.handle.expected()
+    every = {**inputs, **{name: tensor for name, (tensor, _) in run.got.items()}}
+    scale = {"expected": expected["scale"]} if "scale" in expected else {}
+    if any(t.shape[:1] != (run.case.rows,) for t in [*every.values(), *scale.values()]):
+        return None
+    keep = np.logical_and.reduce([finite(t, run).reshape(run.case.rows, -1).all(1) for t in [*inputs.values(), *scale.values()]])
+    if not keep.any():
+        return None
+    rows = {name: tensor_of(np.ascontiguousarray(bits(tensor, run)[keep]), tensor) for name, tensor in every.items()}
+    return _Run(run.case, _Given({n: rows[n] for n in inputs}), {n: rows[n] for n in run.got}, run.different)
+
+
 def _explained(runs):
-    """All fills by one answer; else finite input by one, and the rest beside it."""
+    """All fills by one answer; else the rows of finite numbers of all fills by one, and then each fill by itself."""
     chosen = _smallest_of_each_fill(runs)
     whole = _explain(chosen)
-    if whole.verdict == "explained" or len(chosen) == 1:
+    if whole.verdict == "explained":
         return whole.text
-    finite = [r for r in chosen if r.case.fill not in EXTREME]
-    alone = [r for r in chosen if r.case.fill in EXTREME or len(finite) == len(chosen)]
-    parts = [("+".join(r.case.fill for r in finite), finite)] if finite and alone != chosen else []
-    parts += [(r.case.fill, [r]) for r in alone]
-    if len(parts) == 1:
+    rows = [r for r in map(_finite_rows, chosen) if r]
+    finite_rows = _explain(rows) if rows else whole
+    if finite_rows.verdict == "explained":
+        return "rows in which all is finite: " + finite_rows.text + "what is not finite differs in another way"
+    if len(chosen) == 1:
         return whole.text
-    return "no one answer for all fills\n" + "".join(f"{what}: {_explain(part).text}" for what, part in parts)
+    return "no one answer for all fills\n" + "".join(f"{r.case.fill}: {_explain([r]).text}" for r in chosen)
 
 
 def _repro(fn, case, contract):
@@ -306,7 +332,4 @@ def explain(x, got, *, recipe=None, side=None, step="prepare", flavor="aligned",
         group = found[0].group if found else 0
     case = Case(f"{recipe}/{side}/{step}@{flavor}/{name}/{shape[0]}x{shape[1]}:g{group}/given:0")
 
-    class Given:  # what _explain reads of a Handle
-        inputs = staticmethod(lambda: {n: t for n, (t, _) in held.items()})
-
-    return _explain([_Run(case, Given, tensors, {})], capture)
+    return _explain([_Run(case, _Given(held), tensors, {})], capture)

@@ -42,9 +42,24 @@ class _Memory:
         self.__array_interface__ = {"version": 3, "shape": tensor.shape, "typestr": NUMPY[name], "data": (tensor.data, False)}
 
 
+def bits(tensor, owner):
+    """The tensor's memory as a numpy array; formats that numpy has no type for are their bits."""
+    return np.asarray(_Memory(tensor, owner))
+
+
+def finite(tensor, owner):
+    """Which elements are finite."""
+    array, name = bits(tensor, owner), FORMAT_NAMES[tensor.format]
+    if name == "bf16":
+        return array & 0x7F80 != 0x7F80
+    if name in ("e4m3", "e5m2"):
+        return array & 0x7F < (0x7F if name == "e4m3" else 0x7C)
+    return np.isfinite(array)
+
+
 def array_of(tensor, owner):
     """The tensor as a numpy array on the same memory. bf16 and float8: ml_dtypes' types where installed, else their bits."""
-    array = np.asarray(_Memory(tensor, owner))
+    array = bits(tensor, owner)
     name = FORMAT_NAMES[tensor.format]
     if name in BYTES_OF and name != "f16":
         try:
@@ -60,7 +75,7 @@ def torch_of(tensor, owner, device):
     import torch
 
     name = FORMAT_NAMES[tensor.format]
-    array = np.asarray(_Memory(tensor, owner))
+    array = bits(tensor, owner)
     if name in BYTES_OF and name != "f16":
         array = array.view(np.int16 if array.itemsize == 2 else np.uint8)
     result = torch.from_numpy(array)

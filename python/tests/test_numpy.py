@@ -68,7 +68,7 @@ def test_a_wrong_function_is_named(mechanism):
 def test_extreme_input_is_explained_beside_finite_input():
     """A function that is wrong on finite and on infinite input has its finite mechanism named all the same."""
     text = message(lambda x, scale, zero_point: np.clip(np.rint(x * (1 / scale) + zero_point), -128, 127), step="quantize", **INT8)
-    assert "add-before-round" in text and "no one answer for all fills" in text
+    assert "add-before-round" in text and "rows in which all is finite: explained" in text
 
 
 @quiet
