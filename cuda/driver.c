@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { NOT_SUPPORTED = 801, INVALID_PTX = 218, UNSUPPORTED_PTX = 222, JIT_ERROR_LOG = 5, JIT_ERROR_LOG_SIZE = 6 };
 
@@ -78,7 +79,10 @@ static bool own_folder(char folder[PATH_MAX]) {
   struct link_map *map = NULL;
   Dl_info info;
   if (!dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) return false;
-  if (!realpath(*map->l_name ? map->l_name : "/proc/self/exe", folder)) return false;
+  const char *program = (const char *)getauxval(AT_EXECFN); /* where there is no /proc */
+  if (!realpath(*map->l_name ? map->l_name : "/proc/self/exe", folder) &&
+      (*map->l_name || !program || !realpath(program, folder)))
+    return false;
   *strrchr(folder, '/') = 0;
   return true;
 }
