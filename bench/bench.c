@@ -150,6 +150,7 @@ sb_status sb_bench_run(const sb_case *cases, int count, const sb_bench_options *
   for (int i = 0; i < 4 && !status; i++)
     if (!sb_gb_note(notes[i][0], notes[i][1])) status = sb_fail(SB_NO_MEMORY, "bench: no memory for its notes");
   const sb_gb_options how = {.repetitions = options->repetitions,
+                             .interleave = options->interleave,
                              .min_seconds = options->min_seconds,
                              .json = options->json,
                              .on_result = on_result,

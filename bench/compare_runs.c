@@ -258,7 +258,7 @@ static sb_status pair_up(const keyed *a, int n, const keyed *b, int m, sb_runs *
     pair->new = order >= 0 ? b[k++].entry : NULL;
     const sb_run_entry *one = pair->old ? pair->old : pair->new;
     pair->bench = one->bench;
-    pair->baseline = one->bench && strncmp(one->text, "copy/", 5) == 0;
+    pair->baseline = one->bench && (strncmp(one->text, "copy/", 5) == 0 || strncmp(one->text, "cublas/", 7) == 0);
     pair->normalised = runs->normalised && !pair->baseline;
     compare_bits(pair);
     compare_counters(pair);

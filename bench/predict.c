@@ -3,22 +3,12 @@
 #include "bench/buffers.h"
 #include "cuda/device.h"
 #include "cuda/modules.h"
+#include "samebits/manifest.h"
 #include "samebits/run.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-const sb_product *sb_product_of(int sm) {
-  static const sb_product products[] = {
-      {75, "T4", 320e9, 40, 1.59e9},         {80, "A100 SXM 80 GB", 2039e9, 108, 1.41e9},
-      {86, "A10", 600e9, 72, 1.695e9},       {89, "L40S", 864e9, 142, 2.52e9},
-      {90, "H100 SXM", 3350e9, 132, 1.98e9}, {100, "B200", 8000e9, 148, 1.965e9},
-      {120, "RTX 5090", 1792e9, 170, 2.41e9}};
-  for (size_t i = 0; i < sizeof products / sizeof *products; i++)
-    if (products[i].sm == sm) return &products[i];
-  return NULL;
-}
 
 enum { THREAD, WARP, LOADED, STORED, LOAD_SECTORS, STORE_SECTORS, BANK_CONFLICTS, DISTINCT };
 static const char *const counter_names[SB_COUNTERS] = {
@@ -59,10 +49,11 @@ static bool is_wanted(const sb_spec *spec, int slot, const sb_tensor out[SB_SLOT
 }
 
 /* The emulator counts one launch: a step of several would be undercounted. */
-static int launches_of(const sb_spec *spec, const sb_tensor out[SB_SLOTS]) {
+static int launches_of(const sb_kernel_set *set, const sb_spec *spec, const sb_tensor out[SB_SLOTS]) {
   int rows = 0;
-  for (int i = 0; i < sb_kernel_count(); i++) {
-    const sb_kernel *kernel = sb_kernel_at(i);
+  const int count = set->count ? set->count : sb_kernel_count();
+  for (int i = 0; i < count; i++) {
+    const sb_kernel *kernel = set->count ? &set->kernels[i] : sb_kernel_at(i);
     bool runs = sb_kernel_matches(kernel, spec);
     for (int slot = 0; slot < SB_SLOTS && kernel->only_for; slot++)
       if (strcmp(kernel->only_for, sb_slot_names[slot]) == 0)
@@ -102,7 +93,8 @@ static sb_status verify(const sb_case *c, const sb_bench_buffers *b, const bool 
   return status;
 }
 
-static sb_status run_counted(sb_cuda *cuda, const char *device, const sb_case *c, sb_prediction *p) {
+static sb_status run_counted(sb_cuda *cuda, const sb_kernel_set *set, const char *device, const sb_case *c,
+                             sb_prediction *p) {
   sb_bench_buffers buffers;
   counting how = {0};
   bool given[SB_SLOTS] = {false};
@@ -113,7 +105,7 @@ static sb_status run_counted(sb_cuda *cuda, const char *device, const sb_case *c
   for (int slot = 0; slot < SB_SLOTS; slot++)
     if (!is_wanted(&c->spec, slot, buffers.out)) buffers.out[slot].data = NULL;
   how.set(1);
-  status = sb_cuda_run(cuda, NULL, &c->spec, buffers.in, buffers.out, given, NULL);
+  status = sb_cuda_run(cuda, set->count ? set : NULL, &c->spec, buffers.in, buffers.out, given, NULL);
   how.set(0);
   if (!status) status = read_counters(how.get(), p);
   if (!status) status = verify(c, &buffers, given, p);
@@ -121,15 +113,19 @@ static sb_status run_counted(sb_cuda *cuda, const char *device, const sb_case *c
   return status;
 }
 
-sb_status sb_predict(const char *device, const sb_case *c, sb_prediction *p) {
+/* The roofline of the counts. */
+static void conclude(sb_prediction *p) {
+  const double memory = (double)p->bytes / p->product->bytes_per_second;
+  const double issue = (double)p->counters[WARP] / (4.0 * p->product->processors * p->product->hertz);
+  p->memory_bound = memory >= issue;
+  p->seconds = p->memory_bound ? memory : issue;
+}
+
+static sb_status predict(const char *device, const sb_kernel_set *set, const sb_case *c, sb_prediction *p) {
   sb_cuda *cuda = NULL;
-  *p = (sb_prediction){.counter_names = counter_names};
-  if (c->spec.step == SB_BOTH) return sb_fail(SB_USAGE, "the step both is a comparison: nothing to count");
-  if (strncmp(device, "emu:", 4) != 0)
-    return sb_fail(SB_USAGE, "%.60s has no counters; they are the emulator's", device);
   sb_tensor out[SB_SLOTS];
   sb_status status = sb_spec_tensors(&c->spec, c->rows, c->cols, NULL, out);
-  const int launches = status ? 0 : launches_of(&c->spec, out);
+  const int launches = status ? 0 : launches_of(set, &c->spec, out);
   if (status) return status;
   if (launches != 1)
     return sb_fail(SB_UNSUPPORTED,
@@ -141,13 +137,21 @@ sb_status sb_predict(const char *device, const sb_case *c, sb_prediction *p) {
     if (gate) status = sb_fail(SB_UNSUPPORTED, "%s", gate);
     if (!status && !p->product) status = sb_fail(SB_UNSUPPORTED, "%s: no published figures are listed", device);
   }
-  if (!status) status = run_counted(cuda, device, c, p);
-  if (!status) {
-    const double memory = (double)p->bytes / p->product->bytes_per_second;
-    const double issue = (double)p->counters[WARP] / (4.0 * p->product->processors * p->product->hertz);
-    p->memory_bound = memory >= issue;
-    p->seconds = p->memory_bound ? memory : issue;
-  }
+  if (!status) status = run_counted(cuda, set, device, c, p);
+  if (!status) conclude(p);
   sb_cuda_close(cuda);
+  return status;
+}
+
+sb_status sb_predict(const char *device, const char *kernels, const sb_case *c, sb_prediction *p) {
+  *p = (sb_prediction){.counter_names = counter_names};
+  if (c->spec.step == SB_BOTH) return sb_fail(SB_USAGE, "the step both is a comparison: nothing to count");
+  if (strncmp(device, "emu:", 4) != 0)
+    return sb_fail(SB_USAGE, "%.60s has no counters; they are the emulator's", device);
+  sb_manifest manifest = {0};
+  sb_status status = kernels ? sb_manifest_load(kernels, &manifest) : SB_OK;
+  const sb_kernel_set set = {manifest.count, manifest.kernels, (const char *const *)manifest.texts};
+  if (!status) status = predict(device, &set, c, p);
+  sb_manifest_free(&manifest);
   return status;
 }

@@ -47,6 +47,20 @@ bool sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_
   return false;
 }
 
+bool sb_gb_register_timed(const char *name, sb_gb_body *body, void *context) try {
+  auto *added = benchmark::RegisterBenchmark(name, [body, context](benchmark::State &state) {
+    sb_gb_state wrapped{&state};
+    body(context, &wrapped);
+  });
+  added->Unit(benchmark::kMillisecond)->UseManualTime()->Iterations(1);
+  cpu_clock = false;
+  return true;
+} catch (const std::exception &) {
+  return false;
+}
+
+void sb_gb_seconds(sb_gb_state *state, double seconds) { state->state->SetIterationTime(seconds); }
+
 bool sb_gb_note(const char *key, const char *value) try {
   benchmark::AddCustomContext(key, value);
   return true;
@@ -105,9 +119,11 @@ int sb_gb_run(const sb_gb_options *options) try {
   char repetitions[64], seconds[64];
   std::snprintf(repetitions, sizeof repetitions, "--benchmark_repetitions=%d", options->repetitions);
   std::snprintf(seconds, sizeof seconds, "--benchmark_min_time=%.6f", options->min_seconds);
-  std::string arguments[] = {"samebits bench", repetitions, seconds};
-  char *argv[] = {&arguments[0][0], &arguments[1][0], &arguments[2][0], nullptr};
-  int argc = 3;
+  std::string arguments[] = {"samebits bench", repetitions, seconds,
+                             options->interleave ? "--benchmark_enable_random_interleaving=true"
+                                                 : "--benchmark_enable_random_interleaving=false"};
+  char *argv[] = {&arguments[0][0], &arguments[1][0], &arguments[2][0], &arguments[3][0], nullptr};
+  int argc = 4;
   benchmark::Initialize(&argc, argv);
   if (argc != 1) return -1;
   Reporter reporter(options);

@@ -35,6 +35,11 @@ void sb_gb_value(sb_gb_state *state, const char *name, double value);
  * memory. */
 bool sb_gb_register(const char *name, sb_gb_body *body, void *context, bool cpu_time);
 
+/* A benchmark that is run once and says itself how long it took: once in its loop, by sb_gb_seconds. false: no memory.
+ */
+bool sb_gb_register_timed(const char *name, sb_gb_body *body, void *context);
+void sb_gb_seconds(sb_gb_state *state, double seconds);
+
 /* One finished run: a repetition, or an aggregate ("median") over the repetitions. */
 typedef struct sb_gb_result {
   const char *name;      /* as registered */
@@ -49,6 +54,7 @@ typedef void sb_gb_on_result(void *context, const sb_gb_result *result);
 
 typedef struct sb_gb_options {
   int repetitions;
+  bool interleave;    /* of all benchmarks in random order */
   double min_seconds; /* of each repetition */
   bool json;          /* Google Benchmark's JSON on standard output */
   sb_gb_on_result *on_result;

@@ -9,14 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEVICE = 0x2000, THREADS, ISA, REPETITIONS, MIN_TIME, JSON, OUTPUT };
+enum { DEVICE = 0x2000, TIMED, KERNELS, THREADS, ISA, REPETITIONS, INTERLEAVE, MIN_TIME, JSON, OUTPUT };
+
+enum { REPETITIONS_USUAL = 9 };
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "How:", 2},
-    {"device", DEVICE, "D", 0, "ref (default), or emu:sm_XX,...: exact counts and a predicted roofline", 2},
+    {"device", DEVICE, "D", 0,
+     "ref (default); emu:sm_XX,...: exact counts and a predicted roofline; cuda:N: timed by its events, cold and hot",
+     2},
+    {"timed", TIMED, NULL, 0, "time the emulator like a GPU: its own time, which is of no GPU", 2},
+    {"kernels", KERNELS, "MANIFEST", 0, "other people's kernels in the place of ours (docs/kernels.md)", 2},
     {"threads", THREADS, "N", 0, "threads (default: 1; 0: one a core)", 2},
     {"isa", ISA, "I", 0, "best, portable, avx2, avx512 (default: best)", 2},
     {"repetitions", REPETITIONS, "N", 0, "of which the median counts (default: 9, the least that `compare` judges)", 2},
+    {"interleave", INTERLEAVE, NULL, 0,
+     "repetitions of all cases in random order: a machine that drifts then does so for all of them", 2},
     {"min-time", MIN_TIME, "SECONDS", 0, "of each repetition (default: 0.2)", 2},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"json", JSON, NULL, 0, "Google Benchmark's JSON on standard output", 3},
@@ -26,7 +34,8 @@ static const struct argp_option options[] = {
 
 typedef struct request {
   sb_selection selection;
-  const char *device, *output;
+  const char *device, *kernels, *output;
+  bool timed;
   sb_bench_options how;
   sb_run_writer *writer;
   sb_status written; /* the first failure to write a result */
@@ -61,6 +70,15 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     return 0;
   case DEVICE:
     r->device = word;
+    return 0;
+  case TIMED:
+    r->timed = true;
+    return 0;
+  case KERNELS:
+    r->kernels = word;
+    return 0;
+  case INTERLEAVE:
+    r->how.interleave = true;
     return 0;
   case THREADS:
     status = sb_option_number("threads", word, 0, 1024, &number);
@@ -176,7 +194,7 @@ static sb_status time_all(request *r, const sb_device *device, int *exit_code) {
 }
 
 static int run(int argc, char **argv) {
-  request r = {.how = {.threads = 1, .isa = SB_ISA_BEST, .repetitions = 9, .min_seconds = 0.2}};
+  request r = {.how = {.threads = 1, .isa = SB_ISA_BEST, .repetitions = REPETITIONS_USUAL, .min_seconds = 0.2}};
   static const struct argp_child children[] = {{&sb_select_argp, 0, NULL, 1}, {0}};
   static const struct argp argp = {
       options,
@@ -192,16 +210,27 @@ static int run(int argc, char **argv) {
   int exit_code = sb_parse_options(&argp, argc, argv, &r);
   if (exit_code) return exit_code;
   const bool emulated = r.device && strncmp(r.device, "emu:", 4) == 0;
-  if (emulated && !r.selection.flavors && !r.selection.pattern_count) r.selection.flavors = "aligned";
+  const bool gpu = r.device && strncmp(r.device, "cuda:", 5) == 0;
+  if ((emulated || gpu) && !r.selection.flavors && !r.selection.pattern_count) r.selection.flavors = "aligned";
   set_defaults(&r.selection);
+  if (gpu || (emulated && r.timed)) {
+    sb_bench_gpu_options how = {
+        .device = r.device, .kernels = r.kernels, .policy = sb_timing_usual, .json = r.how.json};
+    if (r.how.repetitions != REPETITIONS_USUAL) how.policy.least = how.policy.most = (int)r.how.repetitions;
+    return sb_bench_timed(argv[0], &how, &r.selection, r.output);
+  }
   if (emulated && r.how.json)
     return sb_report(argv[0], sb_fail(SB_USAGE, "--json is Google Benchmark's; the emulator's counts go to --output"));
-  if (emulated) return sb_bench_emulated(argv[0], r.device, &r.selection, r.output);
+  if (emulated) return sb_bench_emulated(argv[0], r.device, r.kernels, &r.selection, r.output);
+  if (r.kernels || r.timed)
+    return sb_report(argv[0],
+                     sb_fail(SB_USAGE, "--kernels and --timed need a device that runs kernels: --device cuda:0 "
+                                       "or emu:sm_90"));
   sb_device_options how = {0};
   sb_device *device = NULL;
   sb_status status = SB_OK;
   if (r.device && strcmp(r.device, "ref") != 0)
-    status = sb_fail(SB_DEVICE, "--device %s: there are ref and emu:sm_XX", r.device);
+    status = sb_fail(SB_DEVICE, "--device %s: there are ref, emu:sm_XX and cuda:N", r.device);
   if (!status) status = sb_device_open("ref", &how, &device);
   if (!status) status = time_all(&r, device, &exit_code);
   sb_device_close(device);

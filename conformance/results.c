@@ -1,6 +1,8 @@
 /* Writing a run. */
 #include "samebits/run.h"
 
+#include "samebits/bench_gpu.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -144,15 +146,29 @@ sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_ca
   return write_line(writer, line);
 }
 
+static json_t *timing_of(const sb_timing *t) {
+  json_t *samples = json_array();
+  for (int i = 0; i < t->count; i++) add(samples, json_real(t->samples[i]));
+  return json_pack("{s:f,s:[f,f],s:s,s:o,s:i,s:i,s:i,s:[f,f],s:f,s:f,s:f}", "seconds", t->median, "interval", t->low,
+                   t->high, "end", sb_timing_ends[t->end], "samples", samples, "launches", t->launches, "discarded",
+                   t->discarded, "dropped", t->dropped, "hertz", t->least_hertz, t->most_hertz, "watts", t->most_watts,
+                   "celsius", t->last.celsius, "share_of_peak", t->share_of_peak);
+}
+
 sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *result) {
   json_t *samples = json_array(), *digests = json_object();
   for (int i = 0; i < result->sample_count; i++) add(samples, json_real(result->samples[i]));
   for (int slot = 0; slot < SB_SLOTS; slot++)
     if (*result->digests[slot]) set(digests, sb_slot_names[slot], json_string(result->digests[slot]));
-  return write_line(writer, json_pack("{s:s,s:s,s:f,s:o,s:f,s:f,s:f,s:o}", "type", "bench", "case", result->name,
-                                      "seconds", result->seconds, "samples", samples, "items_per_second",
-                                      result->items_per_second, "bytes_per_second", result->bytes_per_second,
-                                      "copy_fraction", result->copy_fraction, "digests", digests));
+  json_t *line =
+      json_pack("{s:s,s:s,s:f,s:o,s:f,s:f,s:f,s:o}", "type", "bench", "case", result->name, "seconds", result->seconds,
+                "samples", samples, "items_per_second", result->items_per_second, "bytes_per_second",
+                result->bytes_per_second, "copy_fraction", result->copy_fraction, "digests", digests);
+  if (line && result->gpu)
+    set(line, "timing",
+        json_pack("{s:o,s:o,s:f,s:s}", "cold", timing_of(result->gpu->cold), "hot", timing_of(result->gpu->hot),
+                  "peak_bytes_per_second", result->gpu->peak_bytes_per_second, "sensors", result->gpu->sensors));
+  return write_line(writer, line);
 }
 
 sb_status sb_run_write_prediction(sb_run_writer *writer, const sb_case *c, const sb_prediction *p) {

@@ -10,8 +10,8 @@
 
 /* What tells of the machine's speed, the place and the time, and nothing of the bits. */
 static const char *const passing[] = {
-    "seconds", "samples", "items_per_second", "bytes_per_second", "copy_fraction", "roofline_bytes_per_second",
-    "host",    "time"};
+    "seconds", "samples", "items_per_second", "bytes_per_second", "copy_fraction", "roofline_bytes_per_second", "host",
+    "time",    "timing"};
 static const char *const passing_record[] = {"threads", "cores", "isa"};
 
 /* A copy of a line without that. NULL: no memory. */

@@ -103,8 +103,8 @@ static bool mentions(const char *args, const char *name) {
   return false;
 }
 
-static sb_status launch(sb_cuda *cuda, const sb_kernel_set *set, const sb_cuda_step *step, bool given[SB_SLOTS],
-                        uint64_t *nanoseconds) {
+sb_status sb_cuda_launch_set(sb_cuda *cuda, const sb_kernel_set *set, const sb_cuda_step *step, const sb_on *on,
+                             bool given[SB_SLOTS]) {
   sb_variables variables;
   const sb_status fit = sb_cuda_variables(step, sb_cuda_sm(cuda), &variables);
   if (fit) return fit;
@@ -119,11 +119,13 @@ static sb_status launch(sb_cuda *cuda, const sb_kernel_set *set, const sb_cuda_s
     if (status == SB_UNSUPPORTED) continue;
     for (int slot = 0; slot < SB_SLOTS; slot++) given[slot] |= mentions(kernel->args, sb_slot_names[slot]);
     if (!set) continue;
-    if (!status) status = sb_modules_launch(cuda, &l, &(sb_on){set->texts[i], NULL, true, nanoseconds});
+    sb_on one = *on;
+    one.text = set->texts[i];
+    if (!status) status = sb_modules_launch(cuda, &l, &one);
     if (status) return status;
     ran = true;
   }
-  if (!set) return sb_cuda_launch_on(cuda, step, &(sb_on){.wait = true, .nanoseconds = nanoseconds});
+  if (!set) return sb_cuda_launch_on(cuda, step, on);
   return ran ? SB_OK : status;
 }
 
@@ -143,7 +145,7 @@ sb_status sb_cuda_run(sb_cuda *cuda, const sb_kernel_set *set, const sb_spec *sp
   buffer buffers[SB_SLOTS] = {0};
   sb_status status = prepare_buffers(cuda, set, spec, in, out, buffers);
   for (int slot = 0; slot < SB_SLOTS; slot++) step.data[slot] = buffers[slot].base ? buffers[slot].base + PAD : 0;
-  if (!status) status = launch(cuda, set, &step, given, nanoseconds);
+  if (!status) status = sb_cuda_launch_set(cuda, set, &step, &(sb_on){.wait = true, .nanoseconds = nanoseconds}, given);
   for (int slot = 0; slot < SB_SLOTS; slot++) {
     buffer *b = &buffers[slot];
     const bool input = in[slot].rank && in[slot].data;

@@ -2,7 +2,7 @@
 #ifndef SAMEBITS_CUDA_DEVICE_H
 #define SAMEBITS_CUDA_DEVICE_H
 
-#include "samebits/cuda.h"
+#include "cuda/modules.h"
 #include "samebits/kernels.h"
 
 /* Other people's kernels: rows of a manifest with their PTX, in the place of ours: a step without a row is
@@ -20,5 +20,10 @@ typedef struct sb_kernel_set {
  * touched pad, a changed input, a zero point that i8 does not hold. */
 sb_status sb_cuda_run(sb_cuda *cuda, const sb_kernel_set *set, const sb_spec *spec, const sb_tensor in[SB_SLOTS],
                       sb_tensor out[SB_SLOTS], bool given[SB_SLOTS], uint64_t *nanoseconds);
+
+/* Launches a step of `set` (NULL: ours) with the device pointers of `step`, as `on` says; given[slot] becomes true for
+ * what the kernels have among their parameters. */
+sb_status sb_cuda_launch_set(sb_cuda *cuda, const sb_kernel_set *set, const sb_cuda_step *step, const sb_on *on,
+                             bool given[SB_SLOTS]);
 
 #endif

@@ -32,6 +32,7 @@ enum { NOT_SUPPORTED = 801, INVALID_PTX = 218, UNSUPPORTED_PTX = 222, JIT_ERROR_
   X(cuMemFree_v2, (uint64_t))                                                                                          \
   X(cuMemcpyHtoD_v2, (uint64_t, const void *, size_t))                                                                 \
   X(cuMemcpyDtoH_v2, (void *, uint64_t, size_t))                                                                       \
+  X(cuMemcpyDtoD_v2, (uint64_t, uint64_t, size_t))                                                                     \
   X(cuMemsetD8_v2, (uint64_t, unsigned char, size_t))                                                                  \
   X(cuLaunchKernel,                                                                                                    \
     (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **))          \
@@ -285,6 +286,10 @@ sb_status sb_driver_fill(sb_driver *d, uint64_t to, unsigned char value, size_t 
   sb_status status = enter(d);
   return status || !bytes ? status : failed(d, d->cuMemsetD8_v2(to, value, bytes), "cuMemsetD8");
 }
+sb_status sb_driver_copy(sb_driver *d, uint64_t to, uint64_t from, size_t bytes) {
+  sb_status status = enter(d);
+  return status || !bytes ? status : failed(d, d->cuMemcpyDtoD_v2(to, from, bytes), "cuMemcpyDtoD");
+}
 
 /* ---- launches ---- */
 sb_status sb_driver_launch(sb_driver *d, sb_function f, const sb_grid *g, void **params, uint64_t *nanoseconds) {
@@ -322,4 +327,21 @@ sb_status sb_driver_wait(sb_driver *d, void *stream) {
 }
 sb_status sb_driver_reset(sb_driver *d) {
   return failed(d, d->cuDevicePrimaryCtxReset_v2(d->ordinal), "cuDevicePrimaryCtxReset");
+}
+sb_status sb_driver_begin(sb_driver *d) {
+  sb_status status = enter(d);
+  return status ? status : failed(d, d->cuEventRecord(d->start, NULL), "cuEventRecord");
+}
+sb_status sb_driver_end(sb_driver *d, double *seconds) {
+  float milliseconds = 0.0f;
+  sb_status status = enter(d);
+  if (status) return status;
+  int code = d->cuEventRecord(d->stop, NULL);
+  if (!code) code = d->cuEventSynchronize(d->stop);
+  if (!code) code = d->cuEventElapsedTime(&milliseconds, d->start, d->stop);
+  *seconds = (double)milliseconds * 1e-3;
+  const char *fault = sb_driver_fault(d);
+  return code ? sb_fail(SB_DEVICE, "%s: what was timed failed: %s (%d)%s%s", d->device, error_name(d, code), code,
+                        *fault ? ": " : "", fault)
+              : SB_OK;
 }

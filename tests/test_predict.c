@@ -11,8 +11,8 @@ START_TEST(counts_are_exact) {
   sb_prediction a, b;
   char pinned[256], line[256];
   sb_ok(sb_case_parse("int8-dynamic-act-int4-weight/activation/prepare@aligned/bf16/16x4096:g0/normal:1", &c));
-  sb_ok(sb_predict("emu:sm_90", &c, &a));
-  sb_ok(sb_predict("emu:sm_90", &c, &b));
+  sb_ok(sb_predict("emu:sm_90", NULL, &c, &a));
+  sb_ok(sb_predict("emu:sm_90", NULL, &c, &b));
   ck_assert_int_eq(memcmp(a.counters, b.counters, sizeof a.counters), 0);
   snprintf(pinned, sizeof pinned, "prepare_token_bf16_i8_aligned %22.2f ", (double)a.counters[0] / (16 * 4096));
   FILE *file = fopen(SAMEBITS_SOURCE_DIR "/bench/counters/sm_90.txt", "r");
@@ -47,10 +47,25 @@ START_TEST(refusals) {
     sb_case c;
     sb_prediction p;
     sb_ok(sb_case_parse(rows[i].text, &c));
-    const sb_status status = sb_predict(rows[i].device, &c, &p);
+    const sb_status status = sb_predict(rows[i].device, NULL, &c, &p);
     ck_assert_msg(status == rows[i].status || (status == SB_USAGE && rows[i].status == SB_DEVICE), "row %zu: %d: %s", i,
                   (int)status, sb_message());
   }
+}
+END_TEST
+
+/* What a product's row says of its memory agrees with itself, to a thousandth. */
+START_TEST(products_are_consistent) {
+  static const int sms[] = {75, 80, 86, 89, 90, 100, 120};
+  for (size_t i = 0; i < sizeof sms / sizeof *sms; i++) {
+    const sb_product *p = sb_product_of(sms[i]);
+    ck_assert_ptr_nonnull(p);
+    const double computed = p->bits_per_pin * p->bus_width / 8;
+    ck_assert_msg(fabs(computed / p->bytes_per_second - 1) < 1e-3, "%s: %g against %g", p->name, computed,
+                  p->bytes_per_second);
+    ck_assert(p->processors > 0 && p->hertz > 1e9 && p->hertz < 4e9);
+  }
+  ck_assert_ptr_null(sb_product_of(70));
 }
 END_TEST
 
@@ -84,6 +99,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, counts_are_exact);
   tcase_add_test(tests, refusals);
+  tcase_add_test(tests, products_are_consistent);
   tcase_add_test(tests, the_command);
   suite_add_tcase(suite, tests);
   return run_suite(suite);

@@ -14,9 +14,9 @@ static void print_prediction(const sb_case *c, const sb_prediction *p) {
 }
 
 /* One device: its cases, each counted once: counts are exact. */
-static sb_status count_device(const char *name, const sb_selection *selection, sb_run_writer *writer,
-                              int64_t statuses[SB_CASE_STATUSES], bool *failed) {
-  static const sb_device_options how = {0};
+static sb_status count_device(const char *name, const char *kernels, const sb_selection *selection,
+                              sb_run_writer *writer, int64_t statuses[SB_CASE_STATUSES], bool *failed) {
+  const sb_device_options how = {.kernels = kernels};
   sb_device *device = NULL;
   sb_case_list list = {0};
   sb_status status = sb_device_open(name, &how, &device);
@@ -27,7 +27,7 @@ static sb_status count_device(const char *name, const sb_selection *selection, s
     char text[SB_CASE_TEXT];
     sb_prediction p;
     if (c->spec.step == SB_BOTH || !c->fill) continue;
-    const sb_status predicted = sb_predict(name, c, &p);
+    const sb_status predicted = sb_predict(name, kernels, c, &p);
     if (!predicted) {
       statuses[SB_PASS]++;
       print_prediction(c, &p);
@@ -46,7 +46,8 @@ static sb_status count_device(const char *name, const sb_selection *selection, s
   return status;
 }
 
-int sb_bench_emulated(const char *program, const char *devices, const sb_selection *selection, const char *output) {
+int sb_bench_emulated(const char *program, const char *devices, const char *kernels, const sb_selection *selection,
+                      const char *output) {
   int64_t statuses[SB_CASE_STATUSES] = {0};
   sb_run_writer *writer = NULL;
   bool failed = false;
@@ -61,7 +62,7 @@ int sb_bench_emulated(const char *program, const char *devices, const sb_selecti
     char name[SB_DEVICE_NAME];
     const size_t length = strcspn(at, ",");
     snprintf(name, sizeof name, "%.*s", (int)length, at);
-    status = count_device(name, &chosen, writer, statuses, &failed);
+    status = count_device(name, kernels, &chosen, writer, statuses, &failed);
     at += length + (at[length] == ',');
   }
   const int exit_code = failed ? SB_EXIT_DIFFERS : statuses[SB_PASS] ? SB_EXIT_OK : SB_EXIT_INFRASTRUCTURE;

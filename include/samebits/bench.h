@@ -18,6 +18,7 @@ typedef struct sb_bench_result {
   const double *samples;
   int sample_count;
   const char (*digests)[SB_DIGEST_TEXT];
+  const struct sb_bench_gpu_figures *gpu; /* of a device with a CUDA driver; NULL: none */
 } sb_bench_result;
 typedef void sb_bench_on_result(void *context, const sb_bench_result *result);
 
@@ -25,6 +26,7 @@ typedef struct sb_bench_options {
   int threads; /* 0: one a core */
   sb_isa isa;
   int repetitions;
+  bool interleave;    /* repetitions of all cases in random order */
   double min_seconds; /* of a repetition */
   bool json;          /* Google Benchmark's JSON on standard output */
   sb_bench_on_result *on_result;
@@ -34,6 +36,7 @@ typedef struct sb_bench_options {
 /* How it ended. A failed item has no figures; its message went to on_failure's place, standard error. */
 typedef struct sb_bench_summary {
   int ran, failed, broken; /* failed: other bits; broken: no memory, or the like */
+  int unstable;            /* no figure: the device was slowed all the time */
 } sb_bench_summary;
 
 /* Times every case (step BOTH and the fill `file` excepted: SB_USAGE). The timed call fills every tensor that the step

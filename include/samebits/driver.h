@@ -49,6 +49,9 @@ sb_status sb_driver_upload(sb_driver *driver, uint64_t to, const void *from, siz
 sb_status sb_driver_download(sb_driver *driver, void *to, uint64_t from, size_t bytes);
 sb_status sb_driver_fill(sb_driver *driver, uint64_t to, unsigned char value, size_t bytes);
 
+/* From device memory to device memory; queued on the default stream, as a fill is. */
+sb_status sb_driver_copy(sb_driver *driver, uint64_t to, uint64_t from, size_t bytes);
+
 /* Launches and waits. params[k] points to the k-th parameter's value. SB_DEVICE: a fault, an error of the API;
  * SB_REFUSED: the PTX uses what cannot be executed exactly; sb_driver_fault() tells more. `nanoseconds` may be NULL; a
  * device times itself with events. */
@@ -58,6 +61,9 @@ sb_status sb_driver_launch(sb_driver *driver, sb_function function, const sb_gri
  * next call that waits. sb_driver_wait waits for the stream. */
 sb_status sb_driver_queue(sb_driver *driver, sb_function function, const sb_grid *grid, void **params, void *stream);
 sb_status sb_driver_wait(sb_driver *driver, void *stream);
+/* The device's time between the two, on the default stream; sb_driver_end waits for it. */
+sb_status sb_driver_begin(sb_driver *driver);
+sb_status sb_driver_end(sb_driver *driver, double *seconds);
 /* The JSON object of the last fault or refusal on the emulator (cuda/emulator), "" elsewhere. */
 const char *sb_driver_fault(const sb_driver *driver);
 /* Clears a sticky error by resetting the context's error state (the emulator) or the context (a GPU; modules and memory

@@ -6,13 +6,16 @@
 #include "samebits/case.h"
 #include "samebits/compare.h"
 
-/* A product of an architecture, by its maker's data sheet. */
+/* A product of an architecture, as its maker publishes it (bench/products.c tells how sure each row is). */
 typedef struct sb_product {
   int sm;
   const char *name;
   double bytes_per_second; /* of its memory */
+  double bits_per_pin;     /* a second: twice the memory's clock, or what its name states */
+  int bus_width;           /* bits; bits_per_pin * bus_width / 8 is bytes_per_second */
   int processors;          /* each issues at most 4 warp instructions a cycle */
   double hertz;            /* boost clock */
+  bool seen;               /* in a public table of specifications; false: from memory */
 } sb_product;
 const sb_product *sb_product_of(int sm); /* NULL: none is listed */
 
@@ -30,7 +33,8 @@ typedef struct sb_prediction {
 
 /* Runs the case's kernel on the emulator ("emu:sm_90") with exact counting and compares its bits with the reference's.
  * SB_USAGE: another device, or step both. SB_UNSUPPORTED: no kernel takes it, upstream's gates refuse it, or it takes
- * several launches, which are not added up. SB_INTERNAL: bits differ. */
-sb_status sb_predict(const char *device, const sb_case *c, sb_prediction *prediction);
+ * several launches, which are not added up. SB_INTERNAL: bits differ. `kernels`: a manifest, whose kernels are taken in
+ * the place of ours; NULL: ours. */
+sb_status sb_predict(const char *device, const char *kernels, const sb_case *c, sb_prediction *prediction);
 
 #endif

@@ -33,7 +33,9 @@ sb_status sb_run_write_case(sb_run_writer *writer, const sb_case *c, const sb_ca
                             const char *repro);
 
 /* {"type":"bench","case","seconds","samples","items_per_second","bytes_per_second","copy_fraction","digests"}: seconds
- * of one call, the median and each repetition. The copy baseline has "copy/BYTES" for its case. */
+ * of one call, the median and each repetition. The copy baseline has "copy/BYTES" for its case, cuBLAS "cublas/...".
+ * With `gpu` also "timing": {"cold", "hot", "peak_bytes_per_second", "sensors"}; the seconds are those of the cold
+ * cache. */
 sb_status sb_run_write_bench(sb_run_writer *writer, const sb_bench_result *result);
 
 /* A line of type bench with "predicted": true, no samples, the "product" whose published figures it supposes, what
