@@ -188,7 +188,8 @@ static sb_status check_resumed(const tally *t, const sb_device *device) {
   if (header && strcmp(header->git, sb_run_git) != 0)
     return sb_fail(SB_USAGE, "%s was made by the build %s, this is %s: it cannot be resumed", t->resumed->path,
                    header->git, sb_run_git);
-  return SB_OK;
+  const sb_status status = header ? sb_run_same_record(header, device) : SB_OK;
+  return status ? sb_fail_in(status, "%s cannot be resumed", t->resumed->path) : SB_OK;
 }
 
 static sb_status run_device(tally *t, const char *name) {
@@ -249,7 +250,9 @@ static void print_summary(const tally *t) {
 }
 
 static sb_status finish(tally *t) {
-  bool nothing = t->statuses[SB_PASS] + t->statuses[SB_EXPECTED] == 0;
+  /* what ran and proves nothing is inconclusive, which its own exit code says */
+  bool nothing =
+      t->statuses[SB_PASS] + t->statuses[SB_EXPECTED] + t->statuses[SB_MISTRUSTED] + t->statuses[SB_UNPROVEN] == 0;
   if (nothing) t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_INFRASTRUCTURE);
   if (!t->r->json) print_summary(t);
   if (nothing && t->exit_code == SB_EXIT_INFRASTRUCTURE) {

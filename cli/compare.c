@@ -1,5 +1,7 @@
 /* samebits compare: two runs, bits and speed. */
 #include "cli/command.h"
+#include "samebits/check.h"
+#include "samebits/explain.h"
 #include "samebits/runs_compare.h"
 
 #include <errno.h>
@@ -7,12 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { EFFECT = 0x4000, ALPHA, WIDEST, LEAST, NORMALISE, POLICY, JSON, ALL };
+enum { EFFECT = 0x4000, ALPHA, WIDEST, LEAST, NORMALISE, POLICY, JSON, ALL, OLD_FAILURES, NEW_FAILURES };
 
 typedef struct request {
   const char *paths[2];
   int path_count;
+  const char *failures[2]; /* folders of check --save-failures, NULL: none */
   sb_runs_options how;
   bool json, all, lenient;
 } request;
@@ -68,6 +72,10 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case ALL:
     r->all = true;
     break;
+  case OLD_FAILURES:
+  case NEW_FAILURES:
+    r->failures[key - OLD_FAILURES] = word;
+    break;
   case ARGP_KEY_ARG:
     if (r->path_count == 2) return sb_argp_error(sb_fail(SB_USAGE, "two runs are compared; '%.200s' is a third", word));
     r->paths[r->path_count++] = word;
@@ -89,6 +97,9 @@ static const struct argp_option table[] = {
     {"normalise", NORMALISE, "HOW", 0,
      "times relative to each device's roofline: auto (between devices), always, never", 0},
     {"policy", POLICY, "P", 0, "strict: AMBIGUOUS and lost cases exit 4 (default); lenient: they are only listed", 0},
+    {"old-failures", OLD_FAILURES, "DIR", 0, "what the old run saved by --save-failures: changed bits are explained",
+     0},
+    {"new-failures", NEW_FAILURES, "DIR", 0, "the same of the new run", 0},
     {"all", ALL, NULL, 0, "list what is the same, too", 0},
     {"json", JSON, NULL, 0, "JSON lines on standard output", 0},
     {0}};
@@ -100,6 +111,32 @@ static const char *where(const sb_run_file *file, char text[256]) {
   snprintf(text, 256, "%s%s%s%s%s%s", first->device, several ? " and others" : "", *first->git ? ", built from " : "",
            first->git, *first->time ? ", " : "", first->time);
   return text;
+}
+
+/* Why a run's bits are not the reference's, from the file that it saved for the case. A case that passed has none. */
+static void print_explanation(const char *which, const char *folder, const sb_run_entry *e) {
+  char path[4096], name[SB_CASE_TEXT];
+  const sb_explain_options how = {0};
+  sb_explanation *found = NULL;
+  if (!folder || !e || e->status == SB_PASS) return;
+  snprintf(name, sizeof name, "%s", e->text);
+  sb_failure_name(name);
+  snprintf(path, sizeof path, "%s/%s.safetensors", folder, name);
+  if (access(path, F_OK) != 0)
+    printf("  %s: no file of it in %s\n", which, folder);
+  else if (sb_explain_file(path, &how, &found))
+    printf("  %s: not explained: %s\n", which, sb_message());
+  else if (found->verdict == SB_UNEXPLAINED)
+    printf("  %s: no mechanism reproduces every bit\n", which);
+  else
+    printf("  %s: %s", which, found->verdict == SB_SAME ? "as the contract" : "every bit is reproduced by");
+  for (int i = 0; found && found->verdict == SB_EXPLAINED && i < found->sets[0].count; i++) {
+    const sb_explained_step *step = &found->sets[0].steps[i];
+    printf("%s %s%s%s", i ? " +" : "", step->id, *step->before ? "\n    - " : "", step->before);
+    if (*step->before) printf("\n    + %s", step->after);
+  }
+  if (found && found->verdict != SB_UNEXPLAINED) putchar('\n');
+  sb_explanation_free(found);
 }
 
 static void print_bits(const sb_runs *runs, const request *r) {
@@ -114,6 +151,8 @@ static void print_bits(const sb_runs *runs, const request *r) {
                *pair->new->reason ? ": " : "", pair->new->reason);
       printf("\n");
       if (*one->repro) printf("  %s\n", one->repro);
+      print_explanation("old", r->failures[0], pair->bench ? NULL : pair->old);
+      print_explanation("new", r->failures[1], pair->bench ? NULL : pair->new);
     } else if (pair->bits == SB_BITS_NO_DATA && !pair->new)
       printf("NO DATA %s\n  not in the new run\n", one->text);
     else if (pair->bits == SB_BITS_NO_DATA && pair->lost)

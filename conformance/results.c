@@ -2,6 +2,7 @@
 #include "samebits/run.h"
 
 #include "samebits/bench_gpu.h"
+#include "samebits/run_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -95,6 +96,24 @@ static json_t *selection_of(const sb_selection *s, bool whole) {
     if (lists[i][1]) set(line, lists[i][0], json_string(lists[i][1]));
   if (line && s->shards) set(line, "shard", json_pack("[i,i]", s->shard, s->shards));
   return line;
+}
+
+sb_status sb_run_same_record(const sb_run_header *header, const sb_device *device) {
+  static const char *const passing[] = {"threads", "cores", "isa"}; /* of speed, and nothing of the bits */
+  const json_t *old = header->record;
+  json_t *now = json_object(), *value;
+  const char *key;
+  sb_status status = now ? SB_OK : sb_fail(SB_NO_MEMORY, "no memory for the record");
+  if (now) device->family->describe(device, say, now);
+  for (size_t i = 0; now && i < sizeof passing / sizeof *passing; i++) json_object_del(now, passing[i]);
+  json_object_foreach(now, key, value) {
+    const char *was = json_string_value(json_object_get(old, key)), *is = json_string_value(value);
+    if (!status && (!was || !is || strcmp(was, is) != 0))
+      status = sb_fail(SB_USAGE, "%s was run with %s '%s', now it is '%s'", header->device, key, was ? was : "", is);
+  }
+  json_decref(now);
+  lost = false;
+  return status;
 }
 
 sb_status sb_run_write_header(sb_run_writer *writer, const sb_device *device) {

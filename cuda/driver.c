@@ -258,6 +258,15 @@ sb_status sb_driver_function(sb_module *m, const char *entry, sb_function *funct
   *function = handle;
   return SB_OK;
 }
+sb_status sb_driver_param(sb_driver *d, sb_function f, size_t index, size_t *size) {
+  int (*info)(void *, size_t, size_t *, size_t *) = NULL;
+  void *p = dlsym(d->library, "cuFuncGetParamInfo"); /* since CUDA 12.4 */
+  size_t offset;
+  memcpy(&info, &p, sizeof p);
+  if (!info) return SB_UNSUPPORTED;
+  sb_status status = enter(d);
+  return status ? status : info(f, index, &offset, size) ? SB_INVALID : SB_OK;
+}
 void *sb_driver_module_handle(sb_module *m) { return m->handle; }
 void sb_driver_unload(sb_module *m) {
   if (!m) return;

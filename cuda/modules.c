@@ -103,11 +103,34 @@ static sb_status find(sb_cuda *cuda, const char *file, const char *text, const c
   return SB_OK;
 }
 
+/* Somebody else's record against the entry's own parameters: too few would be read from beyond, of other sizes shifted.
+ */
+static sb_status check_params(sb_cuda *cuda, const sb_launch *launch, sb_function function) {
+  size_t size = 0;
+  for (int i = 0; i < launch->arg_count; i++) {
+    const sb_status status = sb_driver_param(cuda->driver, function, (size_t)i, &size);
+    if (status == SB_UNSUPPORTED) return SB_OK;
+    if (status == SB_INVALID)
+      return sb_fail(SB_INVALID, "%s: %s has %d parameters, the manifest gives %d args", launch->file, launch->entry, i,
+                     launch->arg_count);
+    if (status) return status;
+    if (launch->sizes[i] && size != launch->sizes[i])
+      return sb_fail(SB_INVALID, "%s: %s: parameter %d has %zu bytes, args[%d] of the manifest has %d", launch->file,
+                     launch->entry, i, size, i, launch->sizes[i]);
+  }
+  int count = launch->arg_count;
+  while (sb_driver_param(cuda->driver, function, (size_t)count, &size) == SB_OK) count++;
+  if (count == launch->arg_count) return SB_OK;
+  return sb_fail(SB_INVALID, "%s: %s has %d parameters, the manifest gives %d args", launch->file, launch->entry, count,
+                 launch->arg_count);
+}
+
 sb_status sb_modules_launch(sb_cuda *cuda, const sb_launch *launch, const sb_on *on) {
   sb_function function;
   pthread_mutex_lock(&cuda->lock);
   sb_status status = find(cuda, launch->file, on->text, launch->entry, &function);
   pthread_mutex_unlock(&cuda->lock);
+  if (!status && on->text) status = check_params(cuda, launch, function);
   if (status) return status;
   const sb_grid grid = {{launch->grid[0], launch->grid[1], launch->grid[2]},
                         {launch->block[0], launch->block[1], launch->block[2]},

@@ -49,7 +49,8 @@ static sb_status bounded(const char *what, const char *text, const sb_variables 
 
 /* One parameter: a slot's name, or TYPE:expression. */
 static sb_status fill_arg(const char *arg, size_t length, const sb_variables *variables,
-                          const uint64_t pointers[SB_SLOTS], uint64_t *value) {
+                          const uint64_t pointers[SB_SLOTS], uint64_t *value, unsigned char *bytes) {
+  *bytes = 8;
   for (int slot = 0; slot < SB_SLOTS; slot++) {
     if (strlen(sb_slot_names[slot]) == length && !memcmp(sb_slot_names[slot], arg, length)) {
       *value = pointers[slot];
@@ -73,6 +74,7 @@ static sb_status fill_arg(const char *arg, size_t length, const sb_variables *va
     if (result < types[t].low || result > types[t].high)
       return sb_fail(SB_INVALID, "parameter '%.*s' is %lld, beyond its type", (int)length, arg, (long long)result);
     *value = (uint64_t)result;
+    *bytes = types[t].high > UINT32_MAX ? 8 : 4;
     return SB_OK;
   }
   return sb_fail(SB_INVALID, "parameter '%.*s' is neither a tensor's name nor i32: u32: i64: u64: and an expression",
@@ -102,7 +104,7 @@ sb_status sb_launch_fill(const sb_kernel *kernel, sb_format dtype, const sb_vari
     if (launch->arg_count == SB_KERNEL_MAX_ARGS)
       return sb_fail(SB_INVALID, "%s: more than %d parameters", kernel->entry, SB_KERNEL_MAX_ARGS);
     uint64_t *value = &launch->values[launch->arg_count];
-    status = fill_arg(at, length, variables, pointers, value);
+    status = fill_arg(at, length, variables, pointers, value, &launch->sizes[launch->arg_count]);
     launch->args[launch->arg_count++] = value;
     at += length;
     at += strspn(at, " ");

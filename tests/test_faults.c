@@ -38,9 +38,10 @@ static const struct {
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static const char *const kinds[] = {
-    "malloc",  "calloc", "realloc", "aligned_alloc", "strdup",      "fopen", "fflush", "fclose", "fread",
-    "getline", "read",   "write",   "short-read",    "short-write", "pipe",  "fork",   "spawn",  "mmap",
-    "dlopen",  "rename", "mkdir",   "truncate",      "poll",        "fsync", "unlink", "pwrite", "pread"};
+    "malloc", "calloc",  "realloc", "aligned_alloc", "strdup",       "fopen",       "fflush", "fclose",
+    "fread",  "getline", "read",    "write",         "short-read",   "short-write", "pipe",   "fork",
+    "spawn",  "mmap",    "dlopen",  "rename",        "mkdir",        "truncate",    "poll",   "fsync",
+    "unlink", "pwrite",  "pread",   "launch",        "device-alloc", "device-copy"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static int fired[KINDS];

@@ -1,7 +1,7 @@
 /* Other people's kernels in the place of ours. */
 #include "samebits/check.h"
 #include "samebits/manifest.h"
-#include "tests/suite.h"
+#include "tests/shell.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -42,10 +42,10 @@ END_TEST
 
 /* A kernel that gives nothing of what is compared is an ERROR, not a PASS. */
 START_TEST(nothing_compared_is_no_pass) {
-  char folder[] = "/tmp/samebits-manifest-XXXXXX", path[64], file[64];
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  snprintf(path, sizeof path, "%s/m.json", folder);
-  snprintf(file, sizeof file, "%s/k.ptx", folder);
+  char place[] = "/tmp/samebits-manifest-XXXXXX", path[64], file[64];
+  ck_assert_ptr_nonnull(mkdtemp(place));
+  snprintf(path, sizeof path, "%s/m.json", place);
+  snprintf(file, sizeof file, "%s/k.ptx", place);
   FILE *out = fopen(path, "w");
   fputs(
       "{\"kernels\": [{\"recipe\": \"int8-dynamic-act-int4-weight\", \"side\": \"activation\", \"step\": \"quantize\", "
@@ -65,7 +65,52 @@ START_TEST(nothing_compared_is_no_pass) {
                 sb_case_status_names[result.status], result.reason);
   unlink(path);
   unlink(file);
-  rmdir(folder);
+  rmdir(place);
+}
+END_TEST
+
+/* A Triton kernel compiled offline passes on the smoke tier; its version that rounds by floor(y + 0.5) fails, and
+ * explain names that. */
+START_TEST(a_triton_kernel) {
+#define THEIRS                                                                                                         \
+  "--device emu:sm_90 --recipe int8-dynamic-act-int4-weight --side activation --step quantize --flavor aligned "       \
+  "--dtype f32"
+  expect(shell("$S check --kernels docs/examples/kernels/triton_rows.json " THEIRS), 0, " PASS");
+  ck_assert_msg(strstr(output, "FAIL") == NULL, "%s", output);
+  expect(shell("$S check --kernels docs/examples/kernels/triton_rows_wrong.json " THEIRS " --fill tie,special"), 1,
+         "FAIL");
+  expect(
+      shell(
+          "$S explain 'int8-dynamic-act-int4-weight/activation/quantize@aligned/f32/13x384:g0/tie:1?device=emu:sm_90' "
+          "--kernels docs/examples/kernels/triton_rows_wrong.json"),
+      1, "floor-plus-half");
+}
+END_TEST
+
+/* Parameters that the entry has not, lacks, or has of another size are one clear error before anything is launched. */
+START_TEST(args_fit_the_parameters) {
+  static const struct {
+    const char *args, *says;
+  } rows[] = {
+      {"\"x\", \"scale\", \"zero_point\", \"codes\"", "quantize_rows has 5 parameters, the manifest gives 4 args"},
+      {"\"x\", \"scale\", \"zero_point\", \"codes\", \"i64:cols\", \"u64:0\"",
+       "quantize_rows has 5 parameters, the manifest gives 6 args"},
+      {"\"x\", \"scale\", \"zero_point\", \"codes\", \"i32:cols\"",
+       "parameter 4 has 8 bytes, args[4] of the manifest has 4"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    FILE *out = fopen(in_folder("m.json"), "w");
+    ck_assert_ptr_nonnull(out);
+    fprintf(out,
+            "{\"kernels\": [{\"recipe\": \"int8-dynamic-act-int4-weight\", \"side\": \"activation\", \"step\": "
+            "\"quantize\", \"flavor\": \"aligned\", \"dtype\": \"f32\", \"file\": \"%squantize_rows.ptx\", \"entry\": "
+            "\"quantize_rows\", \"grid\": [1, \"rows\"], \"block\": [256], \"args\": [%s]}]}",
+            EXAMPLES, rows[i].args);
+    fclose(out);
+    expect(
+        shell("$S check --kernels $D/m.json --device emu:sm_90 --recipe int8-dynamic-act-int4-weight --side activation "
+              "--step quantize --flavor aligned --dtype f32 --shape 4x64 --fill normal"),
+        2, rows[i].says);
+  }
 }
 END_TEST
 
@@ -120,6 +165,9 @@ int main(void) {
   tcase_add_test(tests, a_manifest_replaces_our_kernels);
   tcase_add_test(tests, our_kernels_do_not_stand_in);
   tcase_add_test(tests, nothing_compared_is_no_pass);
+  tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
+  tcase_add_test(tests, a_triton_kernel);
+  tcase_add_test(tests, args_fit_the_parameters);
   tcase_add_test(tests, a_broken_manifest_is_named);
   suite_add_tcase(suite, tests);
   return run_suite(suite);

@@ -91,6 +91,10 @@ START_TEST(refusals) {
          1, "two runs disagree (");
   expect(shell("sed 's/\"git\":\"[0-9a-f]*/\"git\":\"other/' $D/a >$D/b; $S merge $D/a $D/b"), 2, "another build");
   expect(shell("$S check " SELECT " --fill normal --shape 4x256 --resume $D/b"), 2, "cannot be resumed");
+  expect(shell("$S check " SELECT " --fill normal --shape 4x256 --device emu:sm_90 --output $D/e >/dev/null; sed "
+               "'s/\"name\":\"samebits emulator/\"name\":\"another/' $D/e >$D/f; $S check " SELECT
+               " --fill normal --shape 4x256 --device emu:sm_90 --resume $D/f"),
+         2, "emu:sm_90 was run with name 'another sm_90', now it is 'samebits emulator sm_90'");
   expect(shell("$S check " SELECT " --resume $D/a --output $D/a"), 2, "is the file that the run reads");
   expect(shell("$S check " SELECT " --resume $D/none"), 3, "cannot open");
   expect(shell("$S merge"), 2, "no runs");

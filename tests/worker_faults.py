@@ -26,7 +26,7 @@ while True:
     if meta["op"] == "hello":
         write(out, answer, {})
         continue
-    outputs = dict(zip(("scale", "zero_point", "codes", "output"), quantize(tensors["x"], np.rint)))
+    outputs = quantize(tensors["x"], np.rint)
     if not meta["case"].split("?")[0].endswith(":2"):
         write(out, answer, outputs)
         continue

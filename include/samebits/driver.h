@@ -39,6 +39,9 @@ void *sb_driver_symbol(const sb_driver *driver, const char *name);
  * compiled; SB_DEVICE: not for this device. */
 sb_status sb_driver_load(sb_driver *driver, const char *text, size_t size, sb_module **module);
 sb_status sb_driver_function(sb_module *module, const char *entry, sb_function *function);
+/* The bytes of an entry's parameter. SB_INVALID: it has no such parameter; SB_UNSUPPORTED: the driver cannot tell.
+ * Neither leaves a message. */
+sb_status sb_driver_param(sb_driver *driver, sb_function function, size_t index, size_t *size);
 void sb_driver_unload(sb_module *module);
 void *sb_driver_module_handle(sb_module *module); /* the library's CUmodule */
 

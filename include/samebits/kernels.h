@@ -52,6 +52,7 @@ typedef struct sb_launch {
   int arg_count;
   void *args[SB_KERNEL_MAX_ARGS]; /* point into `values` */
   uint64_t values[SB_KERNEL_MAX_ARGS];
+  unsigned char sizes[SB_KERNEL_MAX_ARGS]; /* bytes of each; 0: not to be checked */
 } sb_launch;
 
 /* Fills `launch` for device pointers by slot (0: absent). SB_UNSUPPORTED where `when` is false; SB_INVALID for a bad

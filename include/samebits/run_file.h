@@ -79,6 +79,11 @@ const sb_run_entry *sb_run_file_find(const sb_run_file *file, bool bench, const 
 /* The value of an entry of a device record, or "". */
 const char *sb_run_record(const sb_run_header *header, const char *key);
 
+/* Whether the device is as the header's record has it, but for threads, cores and instruction set, which change no bit.
+ * SB_USAGE names what differs. */
+struct sb_device;
+sb_status sb_run_same_record(const sb_run_header *header, const struct sb_device *device);
+
 /* The header of a device, or NULL. */
 const sb_run_header *sb_run_file_header(const sb_run_file *file, const char *device);
 
