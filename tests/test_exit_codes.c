@@ -6,7 +6,7 @@
   "activation --step quantize --flavor aligned --dtype f32 --shape 4x64 --fill tie'; "
 #include "tests/shell.h"
 
-#define FAULT(kind) "$S check $W --timeout 1 --device \"worker:$P tests/worker_faults.py " kind "\""
+#define FAULT(kind) "$S check $W --timeout ${T:-60} --device \"worker:$P tests/worker_faults.py " kind "\""
 #define REDUCED     "sed 's/\"codes\":\"[0-9a-f]*/\"codes\":\"0/'"
 
 /* 0 all as expected and at least one PASS or EXPECTED; 1 bits differ, XPASS, a regression, a required cell missing; 2
@@ -38,7 +38,7 @@ START_TEST(every_branch) {
       {"UNSUPPORTED beside PASS", FAULT("refuses"), 0, "1 UNSUPPORTED"},
       {"ERROR", FAULT("fails"), 3, "1 ERROR"},
       {"CRASH", FAULT("exit"), 3, "1 CRASH"},
-      {"TIMEOUT", FAULT("hang"), 3, "1 TIMEOUT"},
+      {"TIMEOUT", "T=4; " FAULT("hang"), 3, "1 TIMEOUT"},
       {"FAIL of a worker", FAULT("wrong"), 1, "FAIL"},
       {"MISTRUSTED", "$S check 'int4-weight-only/weight/convert@aligned/f32/64x1:g1/normal:1'", 4, "1 MISTRUSTED"},
       {"UNPROVEN", "$S check --kernels $D/approximate.json $Q", 4, "UNPROVEN"},
