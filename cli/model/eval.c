@@ -1,5 +1,6 @@
 /* samebits model eval PATH --tokens FILE: evaluation loss, and the three-way comparison. */
 #include "cli/command.h"
+#include "cli/model/growth.h"
 #include "cli/model/model.h"
 #include "samebits/model_eval.h"
 #include "samebits/safetensors.h"
@@ -12,19 +13,21 @@
 #include <string.h>
 
 typedef struct options {
-  const char *paths[3], *tokens;
+  const char *paths[3], *tokens, *plots;
   int count;
-  bool three_way, json, step_given;
+  bool three_way, json, step_given, both;
   sb_eval_options eval;
 } options;
 
 static error_t parse_step(options *o, const char *word) {
   o->step_given = true;
+  o->both = strcmp(word, "both") == 0;
+  if (o->both) return 0;
   for (int i = 0; i < 3; i++) {
     o->eval.step = (sb_linear_step)i;
     if (strcmp(word, sb_linear_step_names[i]) == 0) return 0;
   }
-  return sb_argp_error(sb_fail(SB_USAGE, "--linear takes float, prepare or convert, not '%.60s'", word));
+  return sb_argp_error(sb_fail(SB_USAGE, "--linear takes float, prepare, convert or both, not '%.60s'", word));
 }
 
 static sb_status check(const options *o) {
@@ -33,6 +36,12 @@ static sb_status check(const options *o) {
     return sb_fail(SB_USAGE, o->three_way ? "--three-way takes BASELINE PTQ QAT" : "one PATH is needed");
   if (o->step_given && o->eval.step != SB_LINEAR_FLOAT && !o->eval.recipe)
     return sb_fail(SB_USAGE, "--linear %s needs --recipe", sb_linear_step_names[o->eval.step]);
+  if ((o->both || o->eval.mechanisms) && !o->eval.recipe)
+    return sb_fail(SB_USAGE, "--linear both and --mechanism need --recipe");
+  if (o->plots && !o->both && !o->eval.mechanisms)
+    return sb_fail(SB_USAGE, "--plots draws what --mechanism or --linear both finds");
+  if (o->both && o->eval.mechanisms)
+    return sb_fail(SB_USAGE, "--mechanism changes one step: --linear prepare or convert, not both");
   if (o->three_way && (o->eval.recipe || o->step_given))
     return sb_fail(SB_USAGE, "--three-way takes models as they are: no --recipe, no --linear");
   return SB_OK;
@@ -59,6 +68,12 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'g':
     o->eval.group = strtoll(word, &end, 10);
     if (*end || o->eval.group <= 0) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no group size", word));
+    return 0;
+  case 'm':
+    o->eval.mechanisms = word;
+    return 0;
+  case 'P':
+    o->plots = word;
     return 0;
   case '3':
     o->three_way = true;
@@ -87,7 +102,7 @@ static sb_status evaluate(const options *o, const char *path, const sb_tensor *t
 
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
-static json_t *evaluation_json(const sb_evaluation *e) {
+json_t *sb_evaluation_json(const sb_evaluation *e) {
   json_t *rows = json_array();
   for (int64_t r = 0; r < e->rows; r++) json_array_append_new(rows, number(e->row_loss[r]));
   return json_pack("{s:o,s:o,s:I,s:I,s:s,s:s?,s:s,s:b,s:o}", "eval_loss", number(e->loss), "perplexity",
@@ -118,7 +133,7 @@ static int three_way(const options *o, const char *name, const sb_tensor *tokens
   for (int i = 0; !status && i < 3; i++) {
     status = evaluate(o, o->paths[i], tokens, &e[i]);
     if (status) break;
-    json_t *object = evaluation_json(&e[i]);
+    json_t *object = sb_evaluation_json(&e[i]);
     json_object_set_new(object, "model", json_string(names[i]));
     json_object_set_new(object, "path", json_string(o->paths[i]));
     json_object_set_new(object, "difference", number(e[i].loss - e[0].loss));
@@ -144,8 +159,14 @@ int sb_cli_model_eval(int argc, char **argv) {
       {"dtype", 'd', "f32|bf16", 0, "what the model is loaded in (default: its own)", 0},
       {"recipe", 'r', "R", 0, "of a float model: how its Linear layers are quantized", 0},
       {"group", 'g', "N", 0, "group size of --recipe (default: upstream's)", 0},
-      {"linear", 'l', "STEP", 0, "float, prepare (as in training) or convert (as deployed; the default with --recipe)",
+      {"linear", 'l', "STEP", 0,
+       "float, prepare (as in training), convert (as deployed; the default with --recipe), or both: convert against "
+       "prepare",
        0},
+      {"mechanism", 'm', "ID[@SIDE],...", 0,
+       "a catalogued mechanism in every Linear (SIDE: activation or weight), against none: loss, predictions, growth",
+       0},
+      {"plots", 'P', "DIR", 0, "draw the growth from layer to layer", 0},
       {"threads", 'p', "N", 0, "threads (default: one a core); the result does not depend on it", 0},
       {"three-way", '3', NULL, 0, "BASELINE PTQ QAT: one table", 0},
       {"json", 'j', NULL, 0, "one JSON object", 0},
@@ -166,11 +187,16 @@ int sb_cli_model_eval(int argc, char **argv) {
     result = sb_report(argv[0], sb_fail(SB_FILE, "%s: no tensor \"tokens\"", o.tokens));
   else if (o.three_way)
     result = three_way(&o, argv[0], tokens);
-  else {
+  else if (o.both || o.eval.mechanisms) {
+    sb_eval_options base = o.eval, other = o.eval;
+    base.mechanisms = NULL;
+    if (o.both) base.step = SB_LINEAR_PREPARE, other.step = SB_LINEAR_CONVERT;
+    result = sb_cli_growth(argv[0], o.paths[0], &base, &other, tokens, o.plots, o.json);
+  } else {
     status = evaluate(&o, o.paths[0], tokens, &e);
     result = status ? sb_report(argv[0], status) : SB_EXIT_OK;
     if (!status && o.json)
-      print_json(evaluation_json(&e));
+      print_json(sb_evaluation_json(&e));
     else if (!status)
       print_one(o.paths[0], &e);
   }

@@ -1,5 +1,5 @@
 /* The evaluation loss of a model: sequences over threads, each with the same weights. */
-#include "conformance/models/llama.h"
+#include "conformance/models/eval_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -25,7 +25,7 @@ typedef struct work {
 } work;
 
 /* -log softmax(logits)[target], in f32. */
-static float negative_log_likelihood(const float *logits, int64_t vocabulary, int32_t target) {
+float sb_negative_log_likelihood(const float *logits, int64_t vocabulary, int32_t target) {
   float most = logits[0], sum = 0.0F;
   for (int64_t i = 1; i < vocabulary; i++) most = logits[i] > most ? logits[i] : most;
   for (int64_t i = 0; i < vocabulary; i++) sum += expf(logits[i] - most);
@@ -46,8 +46,8 @@ static void *run(void *argument) {
     for (int64_t r = 0; !w->status && r < count; r++) {
       double sum = 0;
       for (int64_t t = 0; t + 1 < w->length; t++)
-        sum += (double)negative_log_likelihood(logits + r * row_size + t * vocabulary, vocabulary,
-                                               tokens[r * w->length + t + 1]);
+        sum += (double)sb_negative_log_likelihood(logits + r * row_size + t * vocabulary, vocabulary,
+                                                  tokens[r * w->length + t + 1]);
       w->row_loss[first + r] = sum;
     }
     if (!w->status && w->logits)
@@ -133,54 +133,72 @@ static sb_status choose(const sb_model *m, const sb_eval_options *o, const sb_mo
   return SB_OK;
 }
 
-sb_status sb_model_eval(const sb_model *model, const sb_eval_options *options, const sb_tensor *tokens,
-                        sb_evaluation *e) {
-  sb_model_report report;
-  sb_llama llama = {0};
-  const sb_stored *row;
-  int32_t *ids = NULL;
-  *e = (sb_evaluation){0};
-  sb_status status = sb_model_inspect(model, &report);
+sb_status sb_ready_make(const sb_model *model, const sb_eval_options *options, const sb_tensor *tokens, sb_ready *r) {
+  sb_evaluation *e = &r->evaluation;
+  *r = (sb_ready){0};
+  sb_status status = sb_model_inspect(model, &r->report);
   if (status) return status;
-  status = choose(model, options, &report, &row, e);
-  if (!status)
-    status = sb_llama_make(model, &report,
-                           &(sb_linear_how){.T = e->dtype,
-                                            .row = row,
-                                            .group = report.quantized ? report.group_size
-                                                     : !row           ? 0
-                                                     : options->group ? options->group
-                                                                      : row->group_size,
-                                            .step = e->step,
-                                            .adapter = options->adapter,
-                                            .place = options->place},
-                           &llama);
-  if (!status) status = read_tokens(tokens, llama.config.vocabulary, &ids);
+  const sb_stored *row;
+  status = choose(model, options, &r->report, &row, e);
+  const sb_linear_how how = {.T = e->dtype,
+                             .row = row,
+                             .group = r->report.quantized ? r->report.group_size
+                                      : !row              ? 0
+                                      : options->group    ? options->group
+                                                          : row->group_size,
+                             .step = e->step,
+                             .adapter = options->adapter,
+                             .place = options->place,
+                             .mechanisms = options->mechanisms};
+  if (!status) status = sb_llama_make(model, &r->report, &how, &r->llama);
+  if (!status && options->mechanisms && !sb_llama_says(&r->llama))
+    status = sb_fail(SB_USAGE, "'%.200s' changes no Linear layer of %s%s", options->mechanisms,
+                     row ? row->recipe : "a model in float", row ? "" : ": --recipe R");
+  if (!status) status = read_tokens(tokens, r->llama.config.vocabulary, &r->ids);
   if (!status) {
     e->rows = tokens->dims[0];
     e->predictions = e->rows * (tokens->dims[1] - 1);
     e->row_loss = calloc((size_t)e->rows, sizeof *e->row_loss);
     if (!e->row_loss) status = sb_fail(SB_NO_MEMORY, "no memory");
   }
-  if (!status) {
-    work w = {.llama = &llama,
-              .tokens = ids,
-              .rows = e->rows,
-              .length = tokens->dims[1],
-              .row_loss = e->row_loss,
-              .logits = options->logits};
-    status = run_all(&w, options->threads);
-  }
+  if (status) sb_ready_free(r);
+  return status;
+}
+
+void sb_ready_free(sb_ready *r) {
+  free(r->ids);
+  r->ids = NULL;
+  sb_llama_free(&r->llama);
+  sb_model_report_free(&r->report);
+  sb_evaluation_free(&r->evaluation);
+}
+
+void sb_evaluation_sum(sb_evaluation *e) {
   double total = 0;
-  for (int64_t r = 0; !status && r < e->rows; r++) total += e->row_loss[r];
+  for (int64_t r = 0; r < e->rows; r++) total += e->row_loss[r];
+  e->loss = total / (double)e->predictions;
+  e->perplexity = exp(e->loss);
+}
+
+sb_status sb_model_eval(const sb_model *model, const sb_eval_options *options, const sb_tensor *tokens,
+                        sb_evaluation *e) {
+  sb_ready r;
+  *e = (sb_evaluation){0};
+  sb_status status = sb_ready_make(model, options, tokens, &r);
+  if (status) return status;
+  work w = {.llama = &r.llama,
+            .tokens = r.ids,
+            .rows = r.evaluation.rows,
+            .length = tokens->dims[1],
+            .row_loss = r.evaluation.row_loss,
+            .logits = options->logits};
+  status = run_all(&w, options->threads);
   if (!status) {
-    e->loss = total / (double)e->predictions;
-    e->perplexity = exp(e->loss);
+    *e = r.evaluation;
+    r.evaluation.row_loss = NULL;
+    sb_evaluation_sum(e);
   }
-  free(ids);
-  sb_llama_free(&llama);
-  sb_model_report_free(&report);
-  if (status) sb_evaluation_free(e);
+  sb_ready_free(&r);
   return status;
 }
 

@@ -2,6 +2,7 @@
 #include "conformance/models/llama.h"
 #include "conformance/models/quantize.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static sb_status to_panels(const sb_tensor *w, sb_linear *l) {
@@ -62,6 +63,38 @@ static bool stays_float(const sb_model_layer *layer, const sb_stored *row, int64
   return row->skips && group && layer->cols % group;
 }
 
+static void say(sb_linear *l, const char *side, const sb_rewritten *r) {
+  const size_t at = strlen(l->says);
+  snprintf(l->says + at, sizeof l->says - at, "%s%s: %s", at ? "; " : "", side, sb_rewritten_says(r));
+}
+
+/* The weight by the rewritten contract, in place of the reference's, where a mechanism applies. */
+static sb_status rewrite_weight(const sb_linear_how *how, sb_step step, const sb_tensor *weight,
+                                sb_tensor out[SB_SLOTS], sb_linear *l) {
+  sb_spec spec;
+  sb_rewritten *r = NULL;
+  sb_status status = sb_stored_spec(how->row, SB_WEIGHT, step, how->T, how->group, &spec);
+  if (!status) status = sb_rewritten_make(&spec, weight->dims[1], how->mechanisms, &r);
+  if (status || !r) return status;
+  say(l, "weight", r);
+  const sb_slot slots[2] = {l->scaled ? SB_CODES : SB_OUTPUT, SB_SCALE};
+  sb_tensor made[2] = {sb_tensor_2d(SB_F32, weight->dims[0], weight->dims[1]),
+                       sb_tensor_2d(SB_F32, weight->dims[0], 1)};
+  status = sb_tensor_alloc(&made[0]);
+  if (!status) status = sb_tensor_alloc(&made[1]);
+  if (!status) status = sb_rewritten_run(r, weight, slots, (float *[2]){made[0].data, l->scaled ? made[1].data : NULL});
+  sb_rewritten_free(r);
+  for (int i = 0; i < 2; i++) {
+    if (status || (i == 1 && !l->scaled)) {
+      sb_tensor_free(&made[i]);
+      continue;
+    }
+    sb_tensor_free(&out[slots[i]]);
+    out[slots[i]] = made[i];
+  }
+  return status;
+}
+
 sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, sb_linear *l) {
   const sb_format T = how->T;
   const sb_stored *row = how->row;
@@ -80,12 +113,18 @@ sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, 
     status = sb_stored_spec(row, SB_ACTIVATION, convert ? SB_CONVERT : SB_PREPARE, T, 0, &l->activation);
     l->quantized = true;
   }
+  if (!status && l->quantized && how->mechanisms) {
+    status = sb_rewritten_make(&l->activation, layer->cols, how->mechanisms, &l->rewritten);
+    if (l->rewritten) say(l, "activation", l->rewritten);
+  }
   l->scaled = quantize && convert && strcmp(row->type, "Float8Tensor") == 0;
   if (!status && layer->quantized) status = make_stored(layer, T, l);
   if (!status && !layer->quantized) status = sb_model_layer_weight(layer, T, &weight);
   if (!status && adapter && how->place == SB_ADAPTER_MERGED_FIRST) status = sb_lora_merge(adapter, &weight);
   if (!status && !layer->quantized && quantize)
     status = sb_stored_run(row, SB_WEIGHT, convert ? SB_CONVERT : SB_PREPARE, group, &weight, out);
+  if (!status && !layer->quantized && quantize && how->mechanisms)
+    status = rewrite_weight(how, convert ? SB_CONVERT : SB_PREPARE, &weight, out, l);
   if (!status && adapter && how->place == SB_ADAPTER_MERGED_LAST)
     status = sb_lora_merge(adapter, quantize ? &out[SB_OUTPUT] : &weight);
   if (!status && !layer->quantized) status = to_panels(!quantize ? &weight : &out[l->scaled ? SB_CODES : SB_OUTPUT], l);
@@ -99,6 +138,7 @@ sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, 
 void sb_linear_free(sb_linear *l) {
   free(l->panels);
   free(l->scale);
+  sb_rewritten_free(l->rewritten);
   *l = (sb_linear){0};
 }
 
@@ -113,6 +153,10 @@ sb_status sb_linear_quantize(const sb_linear *l, sb_format T, const float *x, in
   given[SB_X] = sb_tensor_2d(T, rows, l->k);
   given[SB_X].data = T == SB_F32 ? (void *)(uintptr_t)x : in->narrow[0];
   for (int64_t i = 0; T != SB_F32 && i < count; i++) in->narrow[0][i] = (uint16_t)(sb_f32_bits(x[i]) >> 16); /* exact */
+  if (l->rewritten) {
+    const sb_slot slots[2] = {l->scaled ? SB_CODES : SB_OUTPUT, SB_SCALE};
+    return sb_rewritten_run(l->rewritten, &given[SB_X], slots, (float *[2]){in->values, l->scaled ? in->scale : NULL});
+  }
   if (l->scaled) {
     out[SB_CODES] = sb_tensor_2d(SB_E4M3, rows, l->k);
     out[SB_CODES].data = in->codes;

@@ -103,14 +103,16 @@ void sb_llama_free(sb_llama *l) {
 
 /* ---- one pass ---- */
 
-typedef struct pass {
+typedef struct sb_llama_pass {
   const sb_llama *llama;
   bool narrow; /* T is bf16 */
   int64_t count, length, tokens;
   float *x, *h, *q, *k, *v, *gate, *up, *cosines, *sines, *scratch;
   sb_linear_input in;
-  void *memory[16];
+  void *memory[24];
   int held;
+  const sb_llama_block *block; /* that runs, where its outputs are kept */
+  float *kept[SB_BLOCK_LINEARS];
 } pass;
 
 static void *hold(pass *p, int64_t elements, size_t width) {
@@ -262,9 +264,10 @@ static sb_status run_linears(pass *p, const float *x, const sb_linear *const *li
     const sb_status status = again ? sb_linear_quantize(linears[i], T, x, p->tokens, &p->in) : SB_OK;
     if (status) return status;
     sb_linear_run(linears[i], T, &p->in, p->tokens, out[i]);
-    if (!linears[i]->adapter) continue;
-    const sb_status beside = sb_lora_beside(linears[i]->adapter, T, x, p->tokens, out[i]);
+    const sb_status beside = linears[i]->adapter ? sb_lora_beside(linears[i]->adapter, T, x, p->tokens, out[i]) : SB_OK;
     if (beside) return beside;
+    if (p->block)
+      memcpy(p->kept[linears[i] - p->block->linear], out[i], (size_t)(p->tokens * linears[i]->n) * sizeof(float));
   }
   return SB_OK;
 }
@@ -294,20 +297,62 @@ static sb_status run_block(pass *p, const sb_llama_block *b) {
   return status;
 }
 
+const char *sb_llama_says(const sb_llama *l) {
+  for (int64_t i = 0; i < l->config.layers; i++)
+    for (int k = 0; k < SB_BLOCK_LINEARS; k++)
+      if (*l->blocks[i].linear[k].says) return l->blocks[i].linear[k].says;
+  return *l->head.says ? l->head.says : NULL;
+}
+
+static sb_status begin(pass *p, const int32_t *tokens) {
+  const int64_t hidden = p->llama->config.hidden;
+  const sb_status status = make_room(p);
+  if (status) return status;
+  make_rotary(p);
+  for (int64_t t = 0; t < p->tokens; t++)
+    memcpy(p->x + t * hidden, p->llama->embedding + tokens[t] * hidden, (size_t)hidden * sizeof(float));
+  return SB_OK;
+}
+
+sb_status sb_llama_end(pass *p, float *logits) {
+  p->block = NULL;
+  normalize(p, p->x, p->llama->norm, p->h);
+  return run_one(p, p->h, &p->llama->head, logits);
+}
+
+static void release(pass *p) {
+  for (int i = 0; i < p->held; i++) free(p->memory[i]);
+}
+
 sb_status sb_llama_forward(const sb_llama *llama, const int32_t *tokens, int64_t count, int64_t length, float *logits) {
-  const int64_t hidden = llama->config.hidden;
   pass p = {.llama = llama, .narrow = llama->T != SB_F32, .count = count, .length = length, .tokens = count * length};
-  sb_status status = make_room(&p);
-  if (!status) {
-    make_rotary(&p);
-    for (int64_t t = 0; t < p.tokens; t++)
-      memcpy(p.x + t * hidden, llama->embedding + tokens[t] * hidden, (size_t)hidden * sizeof(float));
-  }
+  sb_status status = begin(&p, tokens);
   for (int64_t i = 0; !status && i < llama->config.layers; i++) status = run_block(&p, &llama->blocks[i]);
-  if (!status) {
-    normalize(&p, p.x, llama->norm, p.h);
-    status = run_one(&p, p.h, &llama->head, logits);
-  }
-  for (int i = 0; i < p.held; i++) free(p.memory[i]);
+  if (!status) status = sb_llama_end(&p, logits);
+  release(&p);
   return status;
+}
+
+sb_status sb_llama_begin(const sb_llama *llama, const int32_t *tokens, int64_t count, int64_t length, pass **result) {
+  pass *p = *result = malloc(sizeof *p);
+  if (!p) return sb_fail(SB_NO_MEMORY, "no memory for a pass");
+  *p = (pass){.llama = llama, .narrow = llama->T != SB_F32, .count = count, .length = length, .tokens = count * length};
+  sb_status status = begin(p, tokens);
+  for (int i = 0; !status && i < SB_BLOCK_LINEARS; i++) {
+    p->kept[i] = hold(p, p->tokens * llama->blocks[0].linear[i].n, sizeof(float));
+    if (!p->kept[i]) status = sb_fail(SB_NO_MEMORY, "no memory for %" PRId64 " tokens", p->tokens);
+  }
+  return status;
+}
+
+sb_status sb_llama_block_run(pass *p, int64_t number) {
+  p->block = &p->llama->blocks[number];
+  return run_block(p, p->block);
+}
+
+const float *sb_llama_kept(const pass *p, int linear) { return linear == SB_BLOCK_LINEARS ? p->x : p->kept[linear]; }
+
+void sb_llama_pass_free(pass *p) {
+  if (p) release(p);
+  free(p);
 }

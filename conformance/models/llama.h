@@ -5,6 +5,7 @@
 
 #include "conformance/models/layer.h"
 #include "conformance/models/lora.h"
+#include "conformance/models/mechanism.h"
 #include "samebits/model_eval.h"
 
 typedef struct sb_llama_config {
@@ -51,6 +52,8 @@ typedef struct sb_linear {
   float *scale;   /* [n], where scaled */
   sb_spec activation;
   const sb_lora_layer *adapter; /* beside it; NULL: none */
+  sb_rewritten *rewritten;      /* the input's step, with mechanisms; NULL: `activation` */
+  char says[512];               /* the mechanisms that were applied to either side; "" none */
 } sb_linear;
 
 typedef struct sb_linear_input { /* an input as a Linear takes it */
@@ -67,6 +70,7 @@ typedef struct sb_linear_how {
   int64_t group;
   sb_linear_step step;
   const sb_lora *adapter; /* NULL: none */
+  const char *mechanisms; /* applied to both sides' steps; NULL: none */
   sb_adapter_place place;
 } sb_linear_how;
 
@@ -99,6 +103,18 @@ typedef struct sb_llama {
 sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, const sb_linear_how *how,
                         sb_llama *llama);
 void sb_llama_free(sb_llama *llama);
+
+/* The mechanisms that were applied to its Linear layers; NULL: none was. */
+const char *sb_llama_says(const sb_llama *llama);
+
+/* The same in parts, for two models side by side. The pass keeps what every Linear of the last block gave. */
+typedef struct sb_llama_pass sb_llama_pass;
+sb_status sb_llama_begin(const sb_llama *llama, const int32_t *tokens, int64_t count, int64_t length,
+                         sb_llama_pass **pass);
+sb_status sb_llama_block_run(sb_llama_pass *pass, int64_t number);
+sb_status sb_llama_end(sb_llama_pass *pass, float *logits);
+void sb_llama_pass_free(sb_llama_pass *pass);
+const float *sb_llama_kept(const sb_llama_pass *pass, int linear); /* [tokens, n]; SB_BLOCK_LINEARS: the residual */
 
 /* Logits [count, length, vocabulary] of sequences of token ids [count, length]; single-threaded. */
 sb_status sb_llama_forward(const sb_llama *llama, const int32_t *tokens, int64_t count, int64_t length, float *logits);

@@ -23,7 +23,8 @@ typedef struct sb_eval_options {
   int threads;                   /* 0: one a core */
   const struct sb_lora *adapter; /* of a float model (conformance/models/lora.h); NULL: none */
   sb_adapter_place place;
-  float *logits; /* NULL, or room for [rows, length, vocabulary] */
+  const char *mechanisms; /* "ID[@activation|@weight],...": catalogued mechanisms in every Linear; NULL: none */
+  float *logits;          /* NULL, or room for [rows, length, vocabulary] */
 } sb_eval_options;
 
 typedef struct sb_evaluation {
