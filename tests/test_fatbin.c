@@ -125,6 +125,15 @@ START_TEST(one_entry) {
 }
 END_TEST
 
+/* A register and a range of registers of one name, as inline assembly in Triton's PTX has them, are two. */
+START_TEST(a_register_and_a_range) {
+  write_bytes("r.ptx", (const unsigned char *)text, strlen(text) - 7);
+  expect(shell("echo '.reg .b32 a; .reg .b16 a<2>; mov.b32 a, 5; mov.b32 {a0, a1}, a; ret; }' >>$D/r.ptx && $S kernel "
+               "show $D/r.ptx"),
+         0, "registers 3 x 32 bit");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fatbin");
   TCase *tests = tcase_create("extract");
@@ -133,6 +142,7 @@ int main(void) {
   tcase_add_test(tests, entries_come_out);
   tcase_add_test(tests, damaged_files);
   tcase_add_test(tests, one_entry);
+  tcase_add_test(tests, a_register_and_a_range);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

@@ -18,28 +18,29 @@ Symbol *symbol_add(Parser *p, const char *name, SymbolKind kind) {
   s->older = p->newest, p->newest = s;
   return s;
 }
-static Symbol *lookup(Parser *p, const char *name, size_t n) {
+/* A range `a<2>` and a register `a` may stand in one scope. */
+static Symbol *lookup(Parser *p, const char *name, size_t n, bool range) {
   for (Symbol *s = p->buckets[hash_name(name, n)]; s; s = s->next)
-    if (strlen(s->name) == n && !memcmp(s->name, name, n)) return s;
+    if ((s->count != 0) == range && strlen(s->name) == n && !memcmp(s->name, name, n)) return s;
   return NULL;
 }
 /* Finds a name, or the range that `name` is the number-th register of. */
 Symbol *symbol_find(Parser *p, const char *name, u32 *number) {
   size_t n = strlen(name), stem = n;
   *number = 0;
-  Symbol *s = lookup(p, name, n);
-  if (s && !s->count) return s;
+  Symbol *s = lookup(p, name, n, false);
+  if (s) return s;
   u64 value = 0, unit = 1;
   while (stem > 0 && name[stem - 1] >= '0' && name[stem - 1] <= '9' && n - stem < 9) {
     value += unit * (u64)(name[--stem] - '0'), unit *= 10;
     if (stem && name[stem] == '0' && stem + 1 < n) continue; /* no register has a leading zero */
-    Symbol *range = lookup(p, name, stem);
-    if (range && range->count && value < range->count) {
+    Symbol *range = lookup(p, name, stem, true);
+    if (range && value < range->count) {
       *number = (u32)value;
       return range;
     }
   }
-  return s && !s->count ? s : NULL;
+  return NULL;
 }
 void scope_open(Parser *p) {
   if (++p->depth > 200) parse_fail(p, "scopes are nested too deeply");
