@@ -134,6 +134,7 @@ const Insn *op_atomic(Warp *w, const Insn *i) {
     else
       count_global(w, i, m, at, w->mask, bytes);
   }
+  order_publish(w, m->release), order_acquire(w);
   for (u32 k = w->mask; k; k &= k - 1) {
     u32 lane = (u32)__builtin_ctz(k);
     const u64 at = lane_address(w, m, lane);

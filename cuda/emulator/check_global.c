@@ -22,7 +22,7 @@ static bool ordered(const Warp *w, u64 other) {
   u32 release = atomic_load_explicit(&l->release_time[other], memory_order_relaxed);
   return release && release <= atomic_load_explicit(&l->acquire_time[w->block->index], memory_order_relaxed);
 }
-void note_fence(Warp *w) { w->block->fenced = true; }
+void note_fence(Warp *w) { w->block->fenced = w->block->order.fenced[w->index] = true; }
 /* A release is noted before its store, an acquire behind its load: who saw the store has the later time. */
 void note_sync(Warp *w, bool acquire, bool release) {
   Launch *l = w->launch;

@@ -333,6 +333,7 @@ struct Warp {
 
 typedef struct {
   u32 waiting, expected, arrived, reduce_count;
+  u32 seen[MAX_WARPS]; /* order.c: what is ordered before those who arrived */
   bool reduce_and, reduce_or;
   const Insn *pc;
   u32 generation;
@@ -360,6 +361,11 @@ struct Block {
   bool counters_on;
   u64 branches, divergent, barriers_hit, *guarded_off;
   bool fenced;
+  struct {
+    u32 before[MAX_WARPS][MAX_WARPS], published[MAX_WARPS], all;
+    bool fenced[MAX_WARPS]; /* a fence, and no atomic since */
+    bool partial;           /* not only barriers of the whole block order warps */
+  } order;
 };
 
 struct Launch {

@@ -196,6 +196,7 @@ static void block_begin(Block *b, u64 index) {
   b->id[2] = (u32)(index / l->grid[0] / l->grid[1]);
   b->now = 1, b->exit_work = 0, b->faulted = b->desperate = false;
   memset(b->barriers, 0, sizeof b->barriers);
+  memset(&b->order, 0, sizeof b->order);
   if (b->shared_write) {
     size_t cells = (size_t)(l->shared_bytes >> l->fn->shared_shift) + 64;
     memset(b->shared_write, 0, cells * sizeof *b->shared_write);

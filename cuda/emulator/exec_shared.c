@@ -18,6 +18,7 @@ const Insn *EXEC(guarded)(Warp *w, const Insn *i) {
 /* The rules of a whole row of shared words (shadow.h), 32 lanes side by side. False: some lane breaks one. */
 static bool row_ok(Warp *w, u32 cell, u32 per_lane, bool write) {
   Block *b = w->block;
+  if (UNLIKELY(b->order.partial)) return false; /* warps have times of their own: lane by lane */
   u32 *wr = b->shared_write + cell, *rd = b->shared_read + cell, bad = 0, mine = tag_of(b->now, w->index, 0);
   const u32 checks = w->launch->checks, bar = w->bar_time, sync = w->sync_time;
   const u32 races = checks & CHECK_SHARED_RACE ? ~0u : 0, inits = checks & CHECK_INIT_SHARED ? ~0u : 0;

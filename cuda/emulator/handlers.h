@@ -112,6 +112,13 @@ Frame *frame_new(Warp *w, const Function *fn, Frame *parent, const Insn *ret, u3
 void frame_free(Warp *w, Frame *f);
 void barrier_try(Block *b, u32 id);
 
+/* order.c: which accesses of another warp to shared memory are ordered before what this one does next. */
+u32 order_before(const Warp *w, u32 other); /* up to that time, and including it */
+void order_arrive(Warp *w, Barrier *x, bool waits);
+void order_leave(Warp *w, const Barrier *x, u32 time);
+void order_publish(Warp *w, bool release);
+void order_acquire(Warp *w);
+
 /* lane_memory.c: the bytes of one lane at an address, after every check; NULL after a fault. `value`: what a store
  * writes. */
 u8 *lane_memory(Warp *w, const Insn *i, u32 lane, Space space, u64 address, u32 size, bool write, bool atomic,

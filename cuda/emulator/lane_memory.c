@@ -18,6 +18,11 @@ static u8 *beyond(Warp *w, const Insn *i, u32 lane, u64 address, u32 size, bool 
   return NULL;
 }
 
+/* Does what the tag says race with this lane's access? */
+static bool races(const Warp *w, u32 lane, u32 tag) {
+  const u32 other = tag >> 5 & 31u, since = other == w->index ? w->bar_time : order_before(w, other) + 1;
+  return tag_conflict(tag, w->index, lane, since, w->sync_time);
+}
 static bool shared_rules(Warp *w, const Insn *i, u32 lane, u32 at, u32 size, bool write, bool atomic,
                          const void *value) {
   Block *b = w->block;
@@ -32,11 +37,9 @@ static bool shared_rules(Warp *w, const Insn *i, u32 lane, u32 at, u32 size, boo
     }
     bool conflict = false, with_read = false;
     if (checks & CHECK_SHARED_RACE) {
-      conflict = tag_conflict(last_write, w->index, lane, w->bar_time, w->sync_time) &&
-                 !(atomic && b->shared_atomic && b->shared_atomic[c]);
+      conflict = races(w, lane, last_write) && !(atomic && b->shared_atomic && b->shared_atomic[c]);
       if (write && !conflict)
-        with_read = conflict = tag_conflict(last_read, w->index, lane, w->bar_time, w->sync_time) &&
-                               !(atomic && b->shared_atomic && b->shared_atomic[c]);
+        with_read = conflict = races(w, lane, last_read) && !(atomic && b->shared_atomic && b->shared_atomic[c]);
       /* Threads that store what is there already do not change the result. */
       if (conflict && write && !atomic && value && !memcmp(b->shared + at, value, size)) conflict = false;
     }
@@ -49,7 +52,8 @@ static bool shared_rules(Warp *w, const Insn *i, u32 lane, u32 at, u32 size, boo
     }
     if (b->shared_atomic) b->shared_atomic[c] = atomic;
     if (write) b->shared_write[c] = mine;
-    if (!write || atomic) b->shared_read[c] = tag_read(last_read, mine, w->bar_time);
+    const u32 reader = last_read >> 5 & 31u, since = reader == w->index ? w->bar_time : order_before(w, reader) + 1;
+    if (!write || atomic) b->shared_read[c] = tag_read(last_read, mine, since);
   }
   return true;
 }

@@ -1,8 +1,8 @@
 /* shadow.h: who touched a cell of shared memory last, in 32 bits: time (21) | several lanes (1) | warp (5) | lane (5).
    Time is a count of the block's barriers and warp barriers, from 1; a tag of 0 is a cell that nobody touched. An
-   access of another warp races with mine unless it was before my last barrier; one of my own warp unless it was before
-   the last
-   __syncwarp() or barrier. A cell has 1, 2 or 4 bytes: the smallest shared access of the kernel. */
+   access of another warp races with mine unless it was before my last barrier (order.c: what exactly that means where
+   barriers have counts, or locks order the warps); one of my own warp unless it was before the last __syncwarp() or
+   barrier. A cell has 1, 2 or 4 bytes: the smallest shared access of the kernel. */
 #ifndef EMU_SHADOW_H
 #define EMU_SHADOW_H
 #include "num.h"

@@ -49,6 +49,7 @@ const Insn *op_bar(Warp *w, const Insn *i) {
       x->reduce_count += v, x->reduce_and &= v, x->reduce_or |= v;
     }
   }
+  if (n) order_arrive(w, x, i->aux != BAR_ARRIVE);
   account(w, i + 1);
   if (b->counters_on) b->barriers_hit++;
   if (i->aux == BAR_ARRIVE) {
@@ -103,7 +104,7 @@ void barrier_try(Block *b, u32 id) {
         for (u32 m = o->mask; m; m &= m - 1) d[__builtin_ctz(m)] = v;
       }
       o->state = GROUP_READY;
-      w->bar_time = w->sync_time = b->now;
+      order_leave(w, x, b->now - 1);
       w->work = 0;
       o->work = 0;
     }

@@ -231,3 +231,10 @@ K member_not_named(float *o, const float *x, int n) {
   unsigned m = threadIdx.x & 1 ? 0x55555555u : 0xaaaaaaaau;
   o[threadIdx.x] = __shfl_sync(m, x[threadIdx.x & 127], 2); // FAULT missing-lane
 }
+K named_halves(float *o, const float *x, int n) { // each half of the block has waited for itself only
+  __shared__ float s[256];
+  s[threadIdx.x] = x[threadIdx.x & 127];
+  if (threadIdx.x < 128) asm volatile("bar.sync 1, 128;" ::: "memory");
+  else asm volatile("bar.sync 2, 128;" ::: "memory");
+  o[threadIdx.x] = s[(threadIdx.x + 128) & 255]; // FAULT shared-race|uninitialized-read
+}

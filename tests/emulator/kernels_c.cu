@@ -288,3 +288,47 @@ K welford(const double *x, double *o, int n) { // f64 through shuffles
   }
   if (threadIdx.x == 0) o[0] = mean, o[1] = m2;
 }
+// ---- warps that are ordered otherwise than by a barrier of the whole block ----
+K shared_lock(int *o) { // one lane of each warp adds to a sum under a lock
+  __shared__ int lock;
+  __shared__ volatile int sum;
+  if (threadIdx.x == 0) lock = 0, sum = 0;
+  __syncthreads();
+  if ((threadIdx.x & 31) == 0) {
+    while (atomicCAS(&lock, 0, 1)) {}
+    __threadfence_block();
+    sum = sum + (int)threadIdx.x;
+    __threadfence_block();
+    atomicExch(&lock, 0);
+  }
+  __syncthreads();
+  o[threadIdx.x] = sum;
+}
+K producer(const int *x, int *o, int tiles) { // warp 0 fills two buffers in turn, warps 1 to 3 empty them
+  __shared__ int s[2][96];
+  int t = threadIdx.x, sum = 0;
+  for (int k = 0; k < tiles; k++) {
+    int b = k & 1;
+    if (t < 32) {
+      if (k >= 2) asm volatile("bar.sync %0, 128;" ::"r"(3 + b) : "memory");
+      for (int i = t; i < 96; i += 32) s[b][i] = x[k * 96 + i];
+      asm volatile("bar.arrive %0, 128;" ::"r"(1 + b) : "memory");
+    } else {
+      asm volatile("bar.sync %0, 128;" ::"r"(1 + b) : "memory");
+      sum += s[b][t - 32];
+      if (k + 2 < tiles) asm volatile("bar.arrive %0, 128;" ::"r"(3 + b) : "memory");
+    }
+  }
+  if (t >= 32) o[t - 32] = sum;
+}
+K hand_over(const int *x, int *o) { // a chain of warps, each doubles in place what the one before it has read
+  __shared__ int s[32];
+  int l = threadIdx.x & 31, w = threadIdx.x >> 5, v;
+  if (w == 0) s[l] = x[l];
+  if (w > 0) asm volatile("bar.sync %0, 64;" ::"r"(w) : "memory");
+  v = s[l];
+  s[l] = v * 2;
+  v = s[l];
+  if (w < 7) asm volatile("bar.arrive %0, 64;" ::"r"(w + 1) : "memory");
+  o[threadIdx.x] = v;
+}

@@ -327,9 +327,24 @@ static void objects(void) {
   expect_f64("welford", bw, expected);
 }
 
+/* Locks, barriers with counts and chains of warps: not accused, and right. */
+static void warps(void) {
+  int32_t lock[256], sums[96] = {0}, chain[256], tiles = 9;
+  for (int k = 0; k < 256; k++) lock[k] = 32 * (0 + 1 + 2 + 3 + 4 + 5 + 6 + 7), chain[k] = ints[k & 31] * (2 << k / 32);
+  for (int k = 0; k < 9 * 96; k++) sums[k % 96] += ints[k];
+  Buf x = IN(ints), bl = out(sizeof lock), bs = out(sizeof sums), bc = out(sizeof chain);
+  RUN("shared_lock", 1, 256, 0, P(&bl.device));
+  expect_bytes("shared_lock", bl, lock);
+  RUN("producer", 1, 128, 0, P(&x.device, &bs.device, &tiles));
+  expect_bytes("producer", bs, sums);
+  RUN("hand_over", 1, 256, 0, P(&x.device, &bc.device));
+  expect_bytes("hand_over", bc, chain);
+}
+
 /* Property: every kernel of part c gives the bits that host C gives, on each architecture. */
 START_TEST(part_c) {
-  static void (*const parts[])(void) = {by_struct, libraries, matrices, packed, integers, shared, atomics, objects};
+  static void (*const parts[])(void) = {by_struct, libraries, matrices, packed, integers,
+                                        shared,    atomics,   objects,  warps};
   open_arch(test_archs[_i], "kernels_c");
   for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
     fill();
