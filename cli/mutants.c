@@ -65,15 +65,30 @@ static bool is_own(const sb_contract_case *at) {
 
 typedef struct totals {
   int mechanisms, killed, equivalent, survivors;
+  int forms, identical, argued, unproved; /* of the equivalent forms */
 } totals;
 
-static void print_row(const sb_mutant_row *r, int count, totals *t) {
+/* How many forms no input tells from the contract, and why that is so. */
+static void print_equivalent(const sb_contract_case *at, const sb_mutant_row *r, totals *t) {
+  const char *argument = sb_equivalence(at, r->mechanism->id);
+  const int rest = r->equivalent - r->identical;
+  t->forms += r->equivalent, t->identical += r->identical;
+  *(argument && !r->killed ? &t->argued : &t->unproved) += rest;
+  printf(" %d", r->equivalent);
+  if (r->identical) printf(": %d the same operations", r->identical);
+  if (rest && argument && !r->killed) printf("%s %s", r->identical ? ";" : ":", argument);
+  if (rest && !(argument && !r->killed))
+    printf("%s %d not told by the search (%s)", r->identical ? ";" : ":", rest, r->unproved);
+  printf(" |\n");
+}
+
+static void print_row(const sb_contract_case *at, const sb_mutant_row *r, int count, totals *t) {
   printf("| %s | %d |", r->mechanism->id, r->forms);
   for (int f = 0; f < count; f++) printf(" %s |", r->killed >> f & 1 ? "x" : "");
   if (r->survivors)
     printf(" **%d survive: %s** |\n", r->survivors, r->survivor);
   else
-    printf(" %d |\n", r->equivalent);
+    print_equivalent(at, r, t);
   t->mechanisms++;
   if (r->survivors)
     t->survivors++;
@@ -95,6 +110,7 @@ static sb_status matrix(const char *name, sb_format dtype, totals *t) {
   at.group_size = usual_group(&at);
   status = spec_of(&at, &spec);
   for (int f = 0; f < sb_fill_table_count && count < SB_MUTANT_FILLS && !status; f++) {
+    if (sb_fill_table[f]->tier) continue; /* not of the smoke tier */
     /* Blocks of several rows: the smoke tier's shape with room for all directed rows. */
     const bool wide = spec.recipe->tile[0] > 1 && strcmp(sb_fill_table[f]->name, "directed") == 0;
     x[count] = sb_tensor_2d(dtype, wide ? 2 : ROWS, wide ? 4096 : 512);
@@ -117,7 +133,7 @@ static sb_status matrix(const char *name, sb_format dtype, totals *t) {
     for (int f = 0; f <= count; f++) printf("---|");
     putchar('\n');
     for (int i = 0; i < sb_mechanism_count(); i++)
-      if (rows[i].forms) print_row(&rows[i], count, t);
+      if (rows[i].forms) print_row(&at, &rows[i], count, t);
   }
   free(rows);
   for (int f = 0; f < count; f++) sb_tensor_free(&x[f]);
@@ -156,6 +172,9 @@ static int run(int argc, char **argv) {
   if (status) return sb_report(argv[0], status);
   printf("\nmutants: %d mechanism cells, %d killed, %d equivalent, %d not killed\n", t.mechanisms, t.killed,
          t.equivalent, t.survivors);
+  printf("of %d forms that no input told from their contract, %d are the same operations, %d have an argument, %d are "
+         "not told by the search\n",
+         t.forms, t.identical, t.argued, t.unproved);
   if (t.mechanisms == 0) return SB_EXIT_INFRASTRUCTURE;
   return t.survivors ? SB_EXIT_DIFFERS : SB_EXIT_OK;
 }

@@ -80,12 +80,20 @@ START_TEST(hostile_text_is_refused) {
 }
 END_TEST
 
-/* What is printed is read back as the same contract. */
+/* What is printed is read back as the same contract. The two operations that no contract has a part for, quantize of
+ * MSLK's CPU fallback, whose codes come from 448 / amax and not from the scale, are refused. */
 START_TEST(printing_is_the_inverse_of_parsing) {
+  int refused = 0;
   for (int i = 0; i < sb_contracts_count(); i++) {
     char *text, *again;
     sb_contract *k;
-    sb_ok(sb_contract_text(sb_contracts_name(i), &text));
+    const sb_status status = sb_contract_text(sb_contracts_name(i), &text);
+    if (status == SB_UNSUPPORTED && strstr(sb_message(), "quantize is no part of this contract")) {
+      ck_assert_ptr_nonnull(strstr(sb_contracts_name(i), "/quantize@torchao-0.18-cpu+mslk-cpu-fallback"));
+      refused++;
+      continue;
+    }
+    sb_ok(status);
     sb_ok(sb_contract_parse("again", text, strlen(text), NULL, NULL, &k));
     size_t size = sb_contract_print(k, NULL, 0) + 1;
     again = malloc(size);
@@ -97,6 +105,7 @@ START_TEST(printing_is_the_inverse_of_parsing) {
     sb_contract_free(k);
   }
   ck_assert_int_gt(sb_contracts_count(), 100);
+  ck_assert_int_eq(refused, 2);
 }
 END_TEST
 

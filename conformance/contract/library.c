@@ -184,8 +184,22 @@ static void needs(const sb_contract *k, const sb_node *n, bool *marked) {
   for (int i = 0; i < n->nargs; i++) needs(k, n->arg[i], marked);
 }
 
-/* An operation computes a few lines and takes others as they are given. */
-static void cut(sb_contract *k, const sb_contract_case *c) {
+/* Whether an expression comes from one of the lines that are given. */
+static bool uses(const sb_contract *k, const sb_node *n, const bool *given, bool *seen) {
+  const int line = n->op == C_NAME ? sb_line_find(k, n->name) : -1;
+  if (line >= 0 && given[line]) return true;
+  if (line >= 0 && !seen[line]) {
+    seen[line] = true;
+    if (uses(k, k->lines[line].expr, given, seen)) return true;
+  }
+  for (int i = 0; i < n->nargs; i++)
+    if (uses(k, n->arg[i], given, seen)) return true;
+  return false;
+}
+
+/* An operation computes a few lines and takes others as they are given. SB_UNSUPPORTED: it takes the scale, but the
+ * contract makes its codes from something that the scale does not give. */
+static sb_status cut(sb_contract *k, const sb_contract_case *c) {
   bool marked[SB_MAX_LINES] = {false}, given[SB_MAX_LINES] = {false};
   for (int s = 0; s < SB_SLOTS; s++) {
     const char *name = k->operation[s] ? k->operation[s] : sb_slot_names[s];
@@ -196,11 +210,16 @@ static void cut(sb_contract *k, const sb_contract_case *c) {
   }
   for (int i = 0; i < k->line_count; i++)
     if (given[i]) marked[i] = true; /* stops the walk */
-  bool wanted[SB_MAX_LINES] = {false};
+  bool wanted[SB_MAX_LINES] = {false}, any = false;
+  for (int i = 0; i < k->line_count; i++) any = any || given[i];
   for (int s = 0; s < SB_SLOTS; s++) {
     int line = sb_contract_slot_line(k, c, (sb_slot)s);
     if (line < 0) continue;
     wanted[line] = true;
+    bool seen[SB_MAX_LINES] = {false};
+    if (any && !uses(k, k->lines[line].expr, given, seen))
+      return sb_fail(SB_UNSUPPORTED, "%s: %s is no part of this contract: it makes %s from the input alone", k->name,
+                     c->step, k->lines[line].name);
     needs(k, k->lines[line].expr, marked);
   }
   int kept = 0;
@@ -215,6 +234,7 @@ static void cut(sb_contract *k, const sb_contract_case *c) {
     if (wanted[i] || marked[i]) k->lines[kept++] = k->lines[i];
   }
   k->line_count = kept;
+  return SB_OK;
 }
 
 sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
@@ -228,7 +248,11 @@ sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
   const char *label = path_of(name);
   sb_status status =
       sb_contract_parse(label ? label : name, text, strlen(text), loader, (void *)(uintptr_t)c->recipe, contract);
-  if (status == SB_OK && sb_contract_is_operation(c)) cut(*contract, c);
+  if (status == SB_OK && sb_contract_is_operation(c)) status = cut(*contract, c);
+  if (status != SB_OK) {
+    sb_contract_free(*contract);
+    *contract = NULL;
+  }
   return status;
 }
 

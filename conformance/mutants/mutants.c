@@ -62,9 +62,15 @@ static bool each_mutant(void *context, const sb_candidate *c) {
   if (!killed) {
     sb_distinction d;
     sb_distinguish(j->at, j->base, c->contract, &e, j->tries, &d);
-    if (!d.found)
+    if (!d.found) {
       row->equivalent++;
-    else if (row->survivors++ == 0)
+      if (sb_contract_check(j->base, &e) == SB_OK && sb_contract_check(c->contract, &e) == SB_OK &&
+          sb_same_operations(j->base, c->contract, &e))
+        row->identical++;
+      else if (!*row->unproved)
+        snprintf(row->unproved, sizeof row->unproved, "%s%s%s", c->alternative->what, *c->parameter ? ", " : "",
+                 c->parameter);
+    } else if (row->survivors++ == 0)
       snprintf(row->survivor, sizeof row->survivor, "%s %s", c->alternative->what, c->parameter);
   }
 done:

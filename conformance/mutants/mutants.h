@@ -11,6 +11,8 @@ typedef struct sb_mutant_row {
   const sb_mechanism *mechanism;
   int forms;          /* rewrites that match a line of the contract */
   int equivalent;     /* of these: no input of the search tells them from the contract */
+  int identical;      /* of the equivalent: the same operations in the same formats, by the trees */
+  char unproved[160]; /* the first equivalent form that is not identical */
   int survivors;      /* told apart by some input, by no fill */
   unsigned killed;    /* bit f: fill f kills at least one form */
   char survivor[160]; /* the first of them */
@@ -20,6 +22,14 @@ typedef struct sb_mutant_input {
   const char *name;
   const sb_tensor *x;
 } sb_mutant_input;
+
+/* Whether two checked contracts are the same operations in the same formats, but for conversions that change nothing.
+ */
+bool sb_same_operations(const sb_contract *a, const sb_contract *b, const sb_env *env);
+
+/* The argument why no form of a mechanism that no input tells from this contract differs from it; NULL: none is known.
+ */
+const char *sb_equivalence(const sb_contract_case *at, const char *id);
 
 /* rows[] has sb_mechanism_count() elements; those without a form have forms = 0. `tries`: batches of the search for
  * what no input killed. */
