@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Whether the answer's ids are exactly those of one of the sets "a+b|c". */
 static bool answers(const sb_explained_set *set, const char *sets) {
@@ -187,6 +188,52 @@ START_TEST(pull_request_2060_is_found) {
 }
 END_TEST
 
+/* Whether every id of the answer is among those of the set. */
+static bool is_within(const sb_explained_set *found, const char *set) {
+  for (int i = 0; i < found->count; i++) {
+    const char *at = strstr(set, found->steps[i].id);
+    const size_t n = strlen(found->steps[i].id);
+    if (!at || (at[n] && at[n] != '+')) return false;
+  }
+  return true;
+}
+
+static void explain_captured(const char *folder, const char *right, const char *dtype, const char *set, int *pairs) {
+  char paths[2][4096];
+  sb_explanation *e;
+  snprintf(paths[0], sizeof paths[0],
+           "%s/int8-dynamic-act-int4-weight__activation-prepare__torchao-0.10-cpu__%s.safetensors", folder, dtype);
+  snprintf(paths[1], sizeof paths[1], "%s/int8-dynamic-act-int4-weight__activation-%s-cpu__%s.safetensors", folder,
+           right, dtype);
+  if (access(paths[0], F_OK) || access(paths[1], F_OK)) return;
+  sb_ok(sb_explain_files(paths[0], paths[1], NULL, &e));
+  ck_assert_msg(e->verdict != SB_UNEXPLAINED, "%s has no name", paths[1]);
+  ck_assert_msg(e->verdict == SB_SAME || is_within(&e->sets[0], set), "%s: %s ... is beyond %s", paths[1],
+                e->sets[0].steps[0].id, set);
+  ++*pairs;
+  sb_explanation_free(e);
+}
+
+/* What torchao itself gave, the project's files and those of SAMEBITS_GOLDEN: what the two pull requests found, as far
+ * as an input shows it, and nothing else. */
+START_TEST(captured_files_are_explained) {
+  const char *more = getenv("SAMEBITS_GOLDEN");
+  char folders[4096], *rest = folders;
+  int pairs = 0;
+  snprintf(folders, sizeof folders, "%s/conformance/golden/data:%s", SAMEBITS_SOURCE_DIR, more ? more : "");
+  for (char *folder; (folder = strsep(&rest, ":"));) {
+    static const char *const dtypes[] = {"f32", "bf16", "f16"};
+    for (int d = 0; d < 3; d++) {
+      explain_captured(folder, "convert__torchao-0.10", dtypes[d], "fp64-qparams-widened+add-before-round", &pairs);
+      if (d == 0) continue;
+      explain_captured(folder, "convert__torchao-0.11", dtypes[d], "zp-nudge-side+eps-value", &pairs);
+      explain_captured(folder, "convert__torchao-0.18", dtypes[d], "zp-nudge-side+eps-value+per-op-vs-upcast", &pairs);
+    }
+  }
+  ck_assert_int_ge(pairs, 7);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("explain");
   TCase *tests = tcase_create("explain");
@@ -196,6 +243,7 @@ int main(void) {
   tcase_add_test(tests, the_other_half_confirms_a_parameter);
   tcase_add_test(tests, pull_request_1964_is_found);
   tcase_add_test(tests, pull_request_2060_is_found);
+  tcase_add_test(tests, captured_files_are_explained);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }
