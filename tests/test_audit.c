@@ -65,6 +65,23 @@ START_TEST(what_cannot_be_told_apart_is_refused) {
 }
 END_TEST
 
+/* A text that ends anywhere is read to its end and no further: each is in a block of its own size. */
+START_TEST(texts_that_end_early) {
+  static const char text[] =
+      "// c\n/* d */.func f() { ret; }\n.visible .entry k(.param .u64 p)\n{ .reg .f32 %f<4>;\n@!%p1 fma.rn.ftz.f32 "
+      "%f1, %f2, 0f3F800000, %f3; L: ftz.f32 %f1; sqrt. %f1, %f2; add.ftz.f32 %f1, \"a;\", %f2;\n}\n";
+  for (size_t n = 0; n < sizeof text; n++) {
+    char *block = malloc(n ? n : 1), *replaced = NULL;
+    int ptx[SB_AUDIT_CLASSES];
+    memcpy(block, text, n);
+    if (sb_audit_replace(block, n, &replaced) == SB_OK) free(replaced);
+    sb_ok(sb_audit_asked(block, n, NULL, ptx));
+    (void)sb_audit_asked(block, n, "k", ptx);
+    free(block);
+  }
+}
+END_TEST
+
 /* ptxas fuses a product and a sum that carry no .rn, and that is found with its instruction; with .rn it may not. */
 START_TEST(a_contraction_is_found) {
   write_kernel("c.ptx", "mul.f32 %f5, %f1, %f2;\nadd.f32 %f4, %f5, %f3;");
@@ -131,6 +148,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
   tcase_add_test(tests, only_what_expands_is_replaced);
   tcase_add_test(tests, what_cannot_be_told_apart_is_refused);
+  tcase_add_test(tests, texts_that_end_early);
   tcase_add_test(tests, missing_tools_and_bad_files);
   suite_add_tcase(suite, tests);
   if (has_tools()) {

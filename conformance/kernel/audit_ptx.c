@@ -133,9 +133,9 @@ static const family *family_of(const instruction *i) {
   for (size_t k = 0; k < sizeof families / sizeof *families; k++) {
     const size_t n = strlen(families[k].name);
     if (i->opcode_size <= n || memcmp(i->opcode, families[k].name, n) != 0 || i->opcode[n] != '.') continue;
-    const char *type = i->opcode + i->opcode_size;
+    const char *end = i->opcode + i->opcode_size, *type = end;
     while (type[-1] != '.') type--;
-    return !families[k].floating || *type == 'f' || *type == 'b' ? &families[k] : NULL;
+    return !families[k].floating || (type < end && (*type == 'f' || *type == 'b')) ? &families[k] : NULL;
   }
   return NULL;
 }
@@ -233,7 +233,7 @@ sb_status sb_audit_replace(const char *text, size_t size, char **replaced) {
   *replaced = NULL;
   for (const char *at = text; status == SB_OK && next_instruction(at, end, &i); at = i.end < end ? i.end + 1 : end) {
     const family *f = family_of(&i);
-    const bool ftz = has_part(i.opcode, i.opcode_size, "ftz");
+    const bool ftz = memmem(i.opcode, i.opcode_size, ".ftz", 4) && has_part(i.opcode, i.opcode_size, "ftz");
     if (!f && !ftz) continue;
     put(&s, copied, (size_t)(i.start - copied));
     if (f) {
@@ -241,8 +241,7 @@ sb_status sb_audit_replace(const char *text, size_t size, char **replaced) {
       copied = i.end < end ? i.end + 1 : end;
       continue;
     }
-    const char *flush = i.opcode; /* the opcode without its .ftz */
-    while (memcmp(flush, ".ftz", 4) != 0) flush++;
+    const char *flush = memmem(i.opcode, i.opcode_size, ".ftz", 4); /* the opcode goes on without it */
     put(&s, i.start, (size_t)(flush - i.start));
     copied = flush + 4;
   }
