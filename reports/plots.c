@@ -72,7 +72,7 @@ static sb_status plot_throughput(const sb_run_report *r, const point *points, in
   }
   sb_plot_draw(&plot, "Throughput by size", 0.62);
   fputs("set logscale x 2; set format x '2^{%L}'; set format x '2^%L'; set logscale y 10\n"
-        "set xlabel 'elements (rows x columns)'; set ylabel 'GB/s read and written'\n"
+        "set xlabel \"elements (rows x columns)\\n \"; set ylabel 'GB/s read and written'\n"
         "set key outside below left Left reverse samplen 2 width 1 maxcols 1 font ',11'\nplot ",
         plot.to);
   for (int i = 0, s = 0; i < count && s < series; i++) {
@@ -128,7 +128,8 @@ static sb_status plot_sides(const sb_run_report *r, const point *points, int cou
   fprintf(plot.to, "set lmargin at screen 0.52; set rmargin at screen 0.97; set yrange [%d.5:-0.5]\n", pairs - 1);
   fputs("unset grid; set grid xtics lc rgb line lw 1 lt 1\nset xlabel '% of the "
         "device'.\"'\".'s own "
-        "roofline'; set xrange [0:*]; set ytics font ',10'\nset key outside above\nset style fill solid 0.9 noborder\n"
+        "roofline'.\"\\n \"; set xrange [0:*]; set ytics font ',10'\nset key outside below center horizontal Left "
+        "reverse\nset style fill solid 0.9 noborder\n"
         "plot $pairs using ($2/2):($0-0.18):($2/2):(0.16):ytic(1) with boxxyerror lt 1 title ",
         plot.to);
   snprintf(title, sizeof title, "%s%s", a, computed[0] ? " (predicted)" : "");
