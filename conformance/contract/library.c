@@ -111,7 +111,7 @@ static sb_status add_folder(const char *folder, const char *recipe, int *found) 
       status = sb_fail(SB_FILE, "%s: the folder holds more than %d contracts", folder, MOST_FOUND);
       break;
     }
-    char *text = read_text(path), *file = strdup(path);
+    char *text = read_text(path), *file = text ? strdup(path) : NULL; /* both stay */
     if (!text)
       status = SB_FILE;
     else if (!file || !add(relative, text, file, true))

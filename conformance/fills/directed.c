@@ -62,7 +62,11 @@ sb_status sb_directed_add(const char *path) {
   }
   kept[size] = 0;
   pthread_once(&once, read_pool);
-  const int wrong = read_lines(kept);
+  const int before = pool.count, wrong = read_lines(kept);
+  if (wrong) {
+    pool.count = before;
+    free(kept);
+  }
   return wrong ? sb_fail(SB_FILE, "%s:%d: RECIPE SIDE DTYPE and %d numbers are expected, in at most %d lines", path,
                          wrong, COLS, MAX_ROWS)
                : SB_OK;

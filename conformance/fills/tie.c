@@ -37,7 +37,8 @@ static sb_status apply(const sb_spec *spec, sb_step which, const sb_tensor *x, s
   return status;
 }
 
-/* One row a candidate k / 2, k = 1..: the first whose scale (slot, column `at`) is 1. */
+/* One row a candidate k / 2, k = 1..: the first whose scale (slot, column `at`) is 1. Where some rows share a scale,
+ * the last and largest of them is what it comes from. */
 static sb_status probe(const sb_spec *spec, double row_levels, sb_slot slot, bool split, double *levels) {
   enum { CANDIDATES = 1024 };
   int64_t width = spec->group_size > 0 ? spec->group_size : 32, at = row_levels > 0 ? width : 0;
@@ -51,11 +52,12 @@ static sb_status probe(const sb_spec *spec, double row_levels, sb_slot slot, boo
   }
   if (!status) status = apply(spec, SB_CHOOSE_QPARAMS, &x, slots);
   *levels = 0;
-  for (int64_t k = 0; !status && k < CANDIDATES && *levels == 0; k++) {
-    const sb_tensor *scale = &slots[slot];
-    int64_t column = row_levels > 0 ? 1 : 0, row = scale->dims[0] == 1 ? 0 : k;
+  const sb_tensor *scale = &slots[slot];
+  const int64_t column = row_levels > 0 && !status && scale->dims[1] > 1;
+  const int64_t shared = status || scale->dims[0] < 1 ? CANDIDATES : (CANDIDATES + scale->dims[0] - 1) / scale->dims[0];
+  for (int64_t k = shared - 1; !status && k < CANDIDATES && *levels == 0; k += shared) {
     double used = sb_load(x.format, x.data, k * 2 * width + at) * (split ? 2 : 1);
-    if (sb_load(scale->format, scale->data, row * scale->dims[1] + column) == 1) *levels = used;
+    if (sb_load(scale->format, scale->data, k / shared * scale->dims[1] + column) == 1) *levels = used;
   }
   if (!status && *levels == 0) status = sb_fail(SB_UNSUPPORTED, "tie: no amax gives this recipe the scale 1");
   sb_tensor_free(&x);
