@@ -26,6 +26,13 @@ static bool answers(const sb_explained_set *set, const char *sets) {
   return false;
 }
 
+/* Under the sanitizers every third capture: all of them take three minutes there, and take the same paths. */
+#ifdef __SANITIZE_ADDRESS__
+enum { EVERY = 3 };
+#else
+enum { EVERY = 1 };
+#endif
+
 /* Each capture gets the verdict and the mechanisms that its maker put in; none gets another name. */
 START_TEST(captures_are_explained) {
   FILE *f = fopen(SAMEBITS_SOURCE_DIR "/tests/captures/expected.tsv", "r");
@@ -35,6 +42,7 @@ START_TEST(captures_are_explained) {
   while (fgets(line, sizeof line, f)) {
     char *rest = line, *name = strsep(&rest, "\t"), *verdict = strsep(&rest, "\t"), *sets = strsep(&rest, "\n");
     sb_explanation *e;
+    if (files++ % EVERY) continue;
     snprintf(path, sizeof path, "%s/tests/captures/%s.safetensors", SAMEBITS_SOURCE_DIR, name);
     sb_ok(sb_explain_file(path, NULL, &e));
     ck_assert_msg(strcmp(sb_verdict_names[e->verdict], verdict) == 0, "%s: %s, expected %s", name,
@@ -43,12 +51,11 @@ START_TEST(captures_are_explained) {
       ck_assert_msg(answers(&e->sets[0], sets), "%s: %s ..., expected %s", name, e->sets[0].steps[0].id, sets);
     explained += e->verdict == SB_EXPLAINED;
     unexplained += e->verdict == SB_UNEXPLAINED;
-    files++;
     sb_explanation_free(e);
   }
   fclose(f);
-  ck_assert_int_ge(explained, 60);
-  ck_assert_int_ge(unexplained, 20);
+  ck_assert_int_ge(explained * EVERY, 60);
+  ck_assert_int_ge(unexplained * EVERY, 20);
   ck_assert_int_gt(files, explained + unexplained);
 }
 END_TEST
@@ -65,6 +72,7 @@ START_TEST(random_kernels_are_explained) {
     char *rest = line, *name = strsep(&rest, "\t"), *verdict = strsep(&rest, "\t"), *truth = strsep(&rest, "\t");
     sb_explanation *e;
     bool listed = false;
+    if (files++ % EVERY) continue;
     snprintf(path, sizeof path, "%s/tests/captures/random/%s.safetensors", SAMEBITS_SOURCE_DIR, name);
     sb_ok(sb_explain_file(path, NULL, &e));
     ck_assert_msg(strcmp(sb_verdict_names[e->verdict], verdict) == 0, "%s: %s, expected %s (%s)", name,
@@ -73,12 +81,11 @@ START_TEST(random_kernels_are_explained) {
     ck_assert_msg(listed || e->verdict != SB_EXPLAINED, "%s: %s is not among the answers, the first is %s", name, truth,
                   e->sets[0].steps[0].id);
     if (e->verdict == SB_EXPLAINED) explained++, first += answers(&e->sets[0], truth);
-    files++;
     sb_explanation_free(e);
   }
   fclose(f);
   ck_assert_int_ge(files, 40);
-  ck_assert_int_ge(explained, 20);
+  ck_assert_int_ge(explained * EVERY, 20);
   ck_assert_int_ge(10 * first, 9 * explained);
 }
 END_TEST
