@@ -1,4 +1,5 @@
 /* Whole checkpoints that upstream wrote, in the folder that SAMEBITS_MODELS names; without it the suite is skipped. */
+#include "tests/captured_models.h"
 #include "tests/model_rows.h"
 
 #define INT8   "int8-dynamic-act-int4-weight"
@@ -196,12 +197,8 @@ START_TEST(evaluated) {
 END_TEST
 
 int main(void) {
-  enum { SKIPPED = 77 };
-  models = getenv("SAMEBITS_MODELS");
-  if (!models || !*models) {
-    puts("skipped: SAMEBITS_MODELS names no folder of captured checkpoints");
-    return SKIPPED;
-  }
+  models = captured_models();
+  if (!models) return SKIPPED;
   Suite *suite = suite_create("models_captured");
   TCase *tests = tcase_create("models_captured");
   tcase_add_unchecked_fixture(tests, make_folder, remove_folder);

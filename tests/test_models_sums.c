@@ -3,6 +3,7 @@
 #include "conformance/models/layer.h"
 #include "conformance/models/quantize.h"
 #include "samebits/safetensors.h"
+#include "tests/captured_models.h"
 #include "tests/suite.h"
 
 #include <limits.h>
@@ -128,12 +129,8 @@ START_TEST(outputs) {
 END_TEST
 
 int main(void) {
-  enum { SKIPPED = 77 };
-  models = getenv("SAMEBITS_MODELS");
-  if (!models || !*models) {
-    puts("skipped: SAMEBITS_MODELS names no folder of captured checkpoints");
-    return SKIPPED;
-  }
+  models = captured_models();
+  if (!models) return SKIPPED;
   Suite *suite = suite_create("models_sums");
   TCase *tests = tcase_create("models_sums");
   tcase_set_timeout(tests, 300);

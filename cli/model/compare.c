@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +66,6 @@ static const sb_first_difference *first_of(const options *o, const compared *c) 
 /* ---- JSON ---- */
 
 /* JSON has no NaN: null. */
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *value_of(const char *text) {
   json_t *value = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
   return value ? value : json_null();
@@ -81,8 +78,8 @@ static json_t *weight_json(const sb_weight_difference *w) {
   for (int i = 0; i < w->mechanism_count; i++) json_array_append_new(mechanisms, json_string(w->mechanisms[i]));
   return json_pack("{s:s,s:I,s:{s:o,s:o,s:o,s:o},s:o,s:o,s:s}", "name", w->name, "elements", (json_int_t)w->elements,
                    "different", "scale", count_of(w->scale), "zero_point", count_of(w->zero_point), "codes",
-                   count_of(w->codes), "output", count_of(w->output), "max_abs", number(w->max_abs), "mechanisms",
-                   mechanisms, "note", w->note);
+                   count_of(w->codes), "output", count_of(w->output), "max_abs", sb_json_number(w->max_abs),
+                   "mechanisms", mechanisms, "note", w->note);
 }
 
 static json_t *first_json(const sb_first_difference *f) {
@@ -98,25 +95,27 @@ static void print_json(const options *o, const compared *c) {
     json_array_append_new(config, json_pack("{s:s,s:o,s:o}", "field", m->fields[i].field, "a", value_of(m->fields[i].a),
                                             "b", value_of(m->fields[i].b)));
   for (int i = 0; i < m->parameter_count; i++)
-    json_array_append_new(parameters, json_pack("{s:s,s:I,s:I,s:o,s:s}", "name", m->parameters[i].name, "elements",
-                                                (json_int_t)m->parameters[i].elements, "different",
-                                                (json_int_t)m->parameters[i].different, "max_abs",
-                                                number(m->parameters[i].max_abs), "note", m->parameters[i].note));
+    json_array_append_new(parameters,
+                          json_pack("{s:s,s:I,s:I,s:o,s:s}", "name", m->parameters[i].name, "elements",
+                                    (json_int_t)m->parameters[i].elements, "different",
+                                    (json_int_t)m->parameters[i].different, "max_abs",
+                                    sb_json_number(m->parameters[i].max_abs), "note", m->parameters[i].note));
   for (int i = 0; i < m->weight_count; i++) json_array_append_new(weights, weight_json(&m->weights[i]));
   json_t *object = json_pack("{s:o,s:o,s:o,s:o,s:b}", "config", config, "parameters", parameters, "weights", weights,
                              "first_difference", first_json(first_of(o, c)), "exact", is_exact(o, c));
   if (o->activations[0])
     json_object_set_new(object, "activations",
                         json_pack("{s:i,s:i,s:o,s:o}", "modules", c->activations.modules, "different",
-                                  c->activations.differing, "max_abs", number(c->activations.max_abs), "mean_abs",
-                                  number(c->activations.mean_abs)));
+                                  c->activations.differing, "max_abs", sb_json_number(c->activations.max_abs),
+                                  "mean_abs", sb_json_number(c->activations.mean_abs)));
   if (o->logits[0])
-    json_object_set_new(
-        object, "logits",
-        json_pack("{s:I,s:I,s:o,s:o,s:I,s:I,s:b}", "elements", (json_int_t)c->logits.elements, "different",
-                  (json_int_t)c->logits.different, "max_abs", number(c->logits.max_abs), "mean_abs",
-                  number(c->logits.mean_abs), "predictions", (json_int_t)c->logits.predictions, "predictions_differ",
-                  (json_int_t)c->logits.predictions_differ, "predictions_match", c->logits.predictions_differ == 0));
+    json_object_set_new(object, "logits",
+                        json_pack("{s:I,s:I,s:o,s:o,s:I,s:I,s:b}", "elements", (json_int_t)c->logits.elements,
+                                  "different", (json_int_t)c->logits.different, "max_abs",
+                                  sb_json_number(c->logits.max_abs), "mean_abs", sb_json_number(c->logits.mean_abs),
+                                  "predictions", (json_int_t)c->logits.predictions, "predictions_differ",
+                                  (json_int_t)c->logits.predictions_differ, "predictions_match",
+                                  c->logits.predictions_differ == 0));
   json_dumpf(object, stdout, JSON_COMPACT);
   putchar('\n');
   json_decref(object);

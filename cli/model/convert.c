@@ -14,7 +14,6 @@ typedef struct options {
 
 static error_t parse(int key, char *word, struct argp_state *state) {
   options *o = state->input;
-  char *end;
   switch (key) {
   case 'r':
     o->convert.recipe = word;
@@ -23,9 +22,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     o->output = word;
     return 0;
   case 'g':
-    o->convert.group_size = strtoll(word, &end, 10);
-    if (*end || o->convert.group_size <= 0) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no group size", word));
-    return 0;
+    return sb_take_group(word, &o->convert.group_size);
   case 'd':
     return sb_argp_error(sb_format_parse(word, &o->convert.dtype));
   case 'l':

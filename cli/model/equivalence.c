@@ -19,7 +19,6 @@ typedef struct options {
 
 static error_t parse(int key, char *word, struct argp_state *state) {
   options *o = state->input;
-  char *end;
   switch (key) {
   case 't':
     o->tokens = word;
@@ -33,9 +32,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case 'd':
     return sb_argp_error(sb_format_parse(word, &o->equivalence.dtype));
   case 'g':
-    o->equivalence.group = strtoll(word, &end, 10);
-    if (*end || o->equivalence.group <= 0) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no group size", word));
-    return 0;
+    return sb_take_group(word, &o->equivalence.group);
   case 'j':
     o->json = true;
     return 0;
@@ -52,9 +49,8 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   }
 }
 
-static json_t *number(double value) {
-  if (!isfinite(value)) return json_null();
-  return value == floor(value) && fabs(value) < 0x1p53 ? json_integer((json_int_t)value) : json_real(value);
+static json_t *figure(double value) {
+  return value == floor(value) && fabs(value) < 0x1p53 ? json_integer((json_int_t)value) : sb_json_number(value);
 }
 
 static void print_json(const sb_equivalence *e) {
@@ -63,7 +59,7 @@ static void print_json(const sb_equivalence *e) {
     const sb_equivalence_check *c = &e->checks[i];
     json_t *figures = json_object();
     for (int k = 0; k < c->figure_count; k++)
-      json_object_set_new(figures, c->figures[k].name, number(c->figures[k].value));
+      json_object_set_new(figures, c->figures[k].name, figure(c->figures[k].value));
     json_array_append_new(checks,
                           json_pack("{s:i,s:s,s:o,s:o,s:s}", "number", i + 1, "name", c->name, "ok",
                                     c->state == SB_CHECK_OPEN ? json_null() : json_boolean(c->state == SB_CHECK_HOLDS),

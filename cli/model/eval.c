@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,9 +65,7 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     if (*end || o->eval.threads < 1) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no number of threads", word));
     return 0;
   case 'g':
-    o->eval.group = strtoll(word, &end, 10);
-    if (*end || o->eval.group <= 0) return sb_argp_error(sb_fail(SB_USAGE, "'%.60s' is no group size", word));
-    return 0;
+    return sb_take_group(word, &o->eval.group);
   case 'm':
     o->eval.mechanisms = word;
     return 0;
@@ -100,15 +97,13 @@ static sb_status evaluate(const options *o, const char *path, const sb_tensor *t
   return status;
 }
 
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 json_t *sb_evaluation_json(const sb_evaluation *e) {
   json_t *rows = json_array();
-  for (int64_t r = 0; r < e->rows; r++) json_array_append_new(rows, number(e->row_loss[r]));
-  return json_pack("{s:o,s:o,s:I,s:I,s:s,s:s?,s:s,s:b,s:o}", "eval_loss", number(e->loss), "perplexity",
-                   number(e->perplexity), "rows", (json_int_t)e->rows, "predictions", (json_int_t)e->predictions,
-                   "dtype", sb_format_of(e->dtype)->name, "recipe", e->recipe, "linear", sb_linear_step_names[e->step],
-                   "ours", e->ours, "row_loss", rows);
+  for (int64_t r = 0; r < e->rows; r++) json_array_append_new(rows, sb_json_number(e->row_loss[r]));
+  return json_pack("{s:o,s:o,s:I,s:I,s:s,s:s?,s:s,s:b,s:o}", "eval_loss", sb_json_number(e->loss), "perplexity",
+                   sb_json_number(e->perplexity), "rows", (json_int_t)e->rows, "predictions",
+                   (json_int_t)e->predictions, "dtype", sb_format_of(e->dtype)->name, "recipe", e->recipe, "linear",
+                   sb_linear_step_names[e->step], "ours", e->ours, "row_loss", rows);
 }
 
 static void print_json(json_t *object) {
@@ -136,7 +131,7 @@ static int three_way(const options *o, const char *name, const sb_tensor *tokens
     json_t *object = sb_evaluation_json(&e[i]);
     json_object_set_new(object, "model", json_string(names[i]));
     json_object_set_new(object, "path", json_string(o->paths[i]));
-    json_object_set_new(object, "difference", number(e[i].loss - e[0].loss));
+    json_object_set_new(object, "difference", sb_json_number(e[i].loss - e[0].loss));
     json_array_append_new(list, object);
   }
   if (!status && o->json)

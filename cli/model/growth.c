@@ -1,13 +1,11 @@
 /* samebits model eval --mechanism ID, --linear both: what a difference costs and how it grows. */
 #include "cli/model/growth.h"
 #include "cli/command.h"
+#include "cli/model/model.h"
 #include "samebits/plots.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static void print_json(const sb_growth *g, const char *mechanisms) {
   json_t *layers = json_array(), *modules = json_array(), *object = sb_evaluation_json(&g->other);
@@ -15,13 +13,13 @@ static void print_json(const sb_growth *g, const char *mechanisms) {
     const sb_growth_point *p = &g->points[i];
     json_array_append_new(p->is_layer ? layers : modules,
                           json_pack("{s:s,s:I,s:I,s:o,s:o,s:o}", "name", p->name, "elements", (json_int_t)p->elements,
-                                    "different", (json_int_t)p->different, "max_abs", number(p->max_abs), "mean_abs",
-                                    number(p->mean_abs), "relative", number(p->relative)));
+                                    "different", (json_int_t)p->different, "max_abs", sb_json_number(p->max_abs),
+                                    "mean_abs", sb_json_number(p->mean_abs), "relative", sb_json_number(p->relative)));
   }
   json_object_set_new(object, "mechanism", mechanisms ? json_string(mechanisms) : json_null());
   json_object_set_new(object, "applied", json_string(g->says));
   json_object_set_new(object, "base", sb_evaluation_json(&g->base));
-  json_object_set_new(object, "difference", number(g->other.loss - g->base.loss));
+  json_object_set_new(object, "difference", sb_json_number(g->other.loss - g->base.loss));
   json_object_set_new(object, "predictions_different", json_integer(g->flips));
   json_object_set_new(object, "layers", layers);
   json_object_set_new(object, "modules", modules);

@@ -217,12 +217,6 @@ static sb_status compare_layer(const sb_model_layer *la, const sb_model_layer *l
   return status;
 }
 
-static const sb_model_layer *find(const sb_model_report *r, const char *name) {
-  for (int i = 0; i < r->layer_count; i++)
-    if (strcmp(r->layers[i].name, name) == 0) return &r->layers[i];
-  return NULL;
-}
-
 sb_status sb_compare_weights(sb_model_comparison *r) {
   const sb_model_report *quantized = r->b.quantized ? &r->b : &r->a;
   if (!quantized->quantized) return SB_OK; /* two float models: their weights are parameters */
@@ -234,7 +228,7 @@ sb_status sb_compare_weights(sb_model_comparison *r) {
   r->weights = calloc((size_t)r->a.layer_count + 1, sizeof *r->weights);
   if (!r->weights) return sb_fail(SB_NO_MEMORY, "no memory for a comparison");
   for (int i = 0; !status && i < r->a.layer_count; i++) {
-    const sb_model_layer *la = &r->a.layers[i], *lb = find(&r->b, la->name);
+    const sb_model_layer *la = &r->a.layers[i], *lb = sb_model_layer_find(&r->b, la->name);
     if (!lb) continue;                                                                  /* a parameter of one side */
     if (!la->quantized && !lb->quantized && r->a.quantized && r->b.quantized) continue; /* float in both artifacts */
     status = compare_layer(la, lb, &q, &r->weights[r->weight_count++]);

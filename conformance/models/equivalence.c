@@ -69,12 +69,6 @@ sb_status sb_equivalence_forward(const job *j, const sb_model *model, sb_linear_
   return status;
 }
 
-static int64_t best_of(const float *row, int64_t count) {
-  int64_t best = 0;
-  for (int64_t i = 1; i < count; i++) best = row[i] > row[best] ? i : best;
-  return best;
-}
-
 distance sb_distance(const job *j, const float *a, const float *b) {
   distance d = {0};
   double total = 0;
@@ -85,7 +79,7 @@ distance sb_distance(const job *j, const float *a, const float *b) {
     if (far > d.max_abs || isnan(far)) d.max_abs = far;
   }
   for (int64_t i = 0; i < j->logits; i += j->vocabulary)
-    d.flips += best_of(a + i, j->vocabulary) != best_of(b + i, j->vocabulary);
+    d.flips += sb_llama_prediction(a + i, j->vocabulary) != sb_llama_prediction(b + i, j->vocabulary);
   d.mean_abs = total / (double)j->logits;
   return d;
 }
@@ -158,12 +152,6 @@ static sb_status check_steps(job *j) {
 
 /* ---- the whole ---- */
 
-static const sb_model_layer *find_layer(const sb_model_report *r, const char *name) {
-  for (int i = 0; i < r->layer_count; i++)
-    if (strcmp(r->layers[i].name, name) == 0) return &r->layers[i];
-  return NULL;
-}
-
 static sb_format own_dtype(const job *j) {
   const sb_model_tensor *t = sb_model_find(j->eval, "model.norm.weight");
   const sb_tensor *plain = t ? sb_model_plain(t) : NULL;
@@ -190,7 +178,7 @@ static sb_status choose(job *j) {
   if (!status) r->recipe = j->row ? j->row->recipe : NULL;
   if (!status && j->options->adapter) status = sb_lora_open(j->options->adapter, &j->adapter);
   for (int i = 0; !status && i < j->adapter.count; i++)
-    if (!find_layer(&j->models.a, j->adapter.layers[i].name))
+    if (!sb_model_layer_find(&j->models.a, j->adapter.layers[i].name))
       status = sb_fail(SB_FILE, "%s: it adapts \"%.200s\", which is no Linear layer of %s", j->options->adapter,
                        j->adapter.layers[i].name, sb_model_path(j->train));
   return status;

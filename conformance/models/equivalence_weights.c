@@ -7,12 +7,6 @@
 
 /* ---- 2 and 4: weights ---- */
 
-static const sb_model_layer *find_layer(const sb_model_report *r, const char *name) {
-  for (int i = 0; i < r->layer_count; i++)
-    if (strcmp(r->layers[i].name, name) == 0) return &r->layers[i];
-  return NULL;
-}
-
 typedef struct counts {
   int names, shapes, formats;
   int64_t tensors, differing, elements, different;
@@ -76,10 +70,10 @@ sb_status sb_check_parameters(job *j) {
     const size_t length = strlen(p->name);
     char module[512];
     snprintf(module, sizeof module, "%.*s", length > 7 ? (int)length - 7 : 0, p->name);
-    if (!find_layer(&j->models.a, module)) count_in(&n, p->name, p->elements, p->different, p->max_abs);
+    if (!sb_model_layer_find(&j->models.a, module)) count_in(&n, p->name, p->elements, p->different, p->max_abs);
   }
   for (int i = 0; !status && i < j->models.a.layer_count; i++) {
-    const sb_model_layer *a = &j->models.a.layers[i], *b = find_layer(&j->models.b, a->name);
+    const sb_model_layer *a = &j->models.a.layers[i], *b = sb_model_layer_find(&j->models.b, a->name);
     if (!b) continue; /* counted by its name */
     if (a->rows != b->rows || a->cols != b->cols) {
       if (j->models.weight_count) n.shapes++, sb_note(c, "%.80s: shapes differ", a->name);
@@ -162,7 +156,7 @@ sb_status sb_check_rebuilt(job *j) {
   sb_status status = SB_OK;
   bool missing = false;
   for (int i = 0; !status && i < j->models.a.layer_count; i++) {
-    const sb_model_layer *a = &j->models.a.layers[i], *b = find_layer(&j->models.b, a->name);
+    const sb_model_layer *a = &j->models.a.layers[i], *b = sb_model_layer_find(&j->models.b, a->name);
     if (!b || a->rows != b->rows || a->cols != b->cols)
       missing = true;
     else

@@ -45,12 +45,6 @@ static void add(tally *t, const float *a, const float *b, int64_t count) {
   }
 }
 
-static int64_t best_of(const float *row, int64_t count) {
-  int64_t best = 0;
-  for (int64_t i = 1; i < count; i++) best = row[i] > row[best] ? i : best;
-  return best;
-}
-
 static void add_losses(const shared *s, sb_ready *r, int64_t first, int64_t count, const float *logits) {
   const int64_t vocabulary = r->llama.config.vocabulary;
   for (int64_t row = 0; row < count; row++) {
@@ -82,8 +76,8 @@ static sb_status run_batch(shared *s, int64_t first, int64_t count, float *logit
   if (!status) add(&t[s->points - 1], logits[0], logits[1], tokens * vocabulary);
   for (int64_t i = 0; !status && i < tokens; i++)
     if (i % s->length + 1 < s->length) /* what the loss looks at */
-      s->flips[first / AT_ONCE] +=
-          best_of(logits[0] + i * vocabulary, vocabulary) != best_of(logits[1] + i * vocabulary, vocabulary);
+      s->flips[first / AT_ONCE] += sb_llama_prediction(logits[0] + i * vocabulary, vocabulary) !=
+                                   sb_llama_prediction(logits[1] + i * vocabulary, vocabulary);
   for (int i = 0; i < 2; i++) sb_llama_pass_free(pass[i]);
   return status;
 }

@@ -187,6 +187,12 @@ sb_status sb_model_inspect(const sb_model *m, sb_model_report *r) {
   return SB_OK;
 }
 
+const sb_model_layer *sb_model_layer_find(const sb_model_report *report, const char *name) {
+  for (int i = 0; i < report->layer_count; i++)
+    if (strcmp(report->layers[i].name, name) == 0) return &report->layers[i];
+  return NULL;
+}
+
 void sb_model_report_free(sb_model_report *r) {
   for (int i = 0; i < r->layer_count; i++) free(r->layers[i].name);
   for (int i = 0; i < r->warning_count; i++) free(r->warnings[i]);

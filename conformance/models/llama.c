@@ -25,12 +25,6 @@ static sb_status load_plain(const sb_model *m, const char *name, int64_t rows, i
   return SB_OK;
 }
 
-static const sb_model_layer *find_layer(const sb_model_report *r, const char *name) {
-  for (int i = 0; i < r->layer_count; i++)
-    if (strcmp(r->layers[i].name, name) == 0) return &r->layers[i];
-  return NULL;
-}
-
 typedef struct maker {
   const sb_model *model;
   const sb_model_report *report;
@@ -38,7 +32,7 @@ typedef struct maker {
 } maker;
 
 static sb_status make_linear(const maker *k, const char *name, int64_t rows, int64_t cols, sb_linear *linear) {
-  const sb_model_layer *l = find_layer(k->report, name);
+  const sb_model_layer *l = sb_model_layer_find(k->report, name);
   if (!l || l->rows != rows || l->cols != cols)
     return sb_fail(SB_FILE, "%s: the Linear layer \"%s\" is missing, or not [%" PRId64 ", %" PRId64 "]", k->model->path,
                    name, rows, cols);
@@ -322,6 +316,12 @@ sb_status sb_llama_end(pass *p, float *logits) {
 
 static void release(pass *p) {
   for (int i = 0; i < p->held; i++) free(p->memory[i]);
+}
+
+int64_t sb_llama_prediction(const float *logits, int64_t vocabulary) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < vocabulary; i++) best = logits[i] > logits[best] ? i : best;
+  return best;
 }
 
 sb_status sb_llama_forward(const sb_llama *llama, const int32_t *tokens, int64_t count, int64_t length, float *logits) {

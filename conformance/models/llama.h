@@ -104,6 +104,9 @@ sb_status sb_llama_make(const sb_model *model, const sb_model_report *report, co
                         sb_llama *llama);
 void sb_llama_free(sb_llama *llama);
 
+/* The token that logits [vocabulary] predict: the first of the largest. */
+int64_t sb_llama_prediction(const float *logits, int64_t vocabulary);
+
 /* The mechanisms that were applied to its Linear layers; NULL: none was. */
 const char *sb_llama_says(const sb_llama *llama);
 

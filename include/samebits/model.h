@@ -55,6 +55,9 @@ typedef struct sb_model_report {
 sb_status sb_model_inspect(const sb_model *model, sb_model_report *report);
 void sb_model_report_free(sb_model_report *report);
 
+/* The layer of that name, or NULL. */
+const sb_model_layer *sb_model_layer_find(const sb_model_report *report, const char *name);
+
 /* A layer's codes, scale and zero_point as golden files have them, newly allocated (sb_tensor_free): codes [N, K] i8 or
  * e4m3, scale and zero_point [N, K/g]; zero_point absent where there is none. SB_FILE: a code that is not of the
  * format. */
