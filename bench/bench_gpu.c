@@ -85,7 +85,7 @@ static sb_status place(case_work *w, int slot, const sb_tensor *host, bool input
   if (!status) status = sb_cuda_alloc(w->run->gpu.cuda, sb_tensor_bytes(&as), &w->step.data[slot]);
   if (!status) status = sb_cuda_copy_in(w->run->gpu.cuda, w->step.data[slot], as.data, sb_tensor_bytes(&as));
   if (!status) *bytes += sb_tensor_bytes(&as);
-  if (as.data) sb_tensor_free(&as);
+  sb_tensor_free(&as);
   return status;
 }
 
@@ -100,7 +100,7 @@ static sb_status verify(entry *self, case_work *w, const sb_bench_buffers *b) {
     if (!status) status = sb_cuda_copy_out(self->run->gpu.cuda, got.data, w->step.data[slot], sb_tensor_bytes(&got));
     if (!status) status = sb_compare(&b->expected[slot], &got, &comparison, NULL, NULL);
     if (!status) status = sb_digest(&got, self->digests[slot]);
-    if (got.data) sb_tensor_free(&got);
+    sb_tensor_free(&got);
     if (status) return status;
     if (comparison.different)
       return sb_fail(SB_INVALID, "%" PRId64 " elements of %s differ from the reference", comparison.different,
@@ -164,10 +164,13 @@ static sb_status upload_random(run *r, int64_t bytes, sb_format format, uint64_t
   return status;
 }
 
+/* cuBLAS multiplies square matrices as wide as the case, within reason. */
+static int64_t matrix_width(const sb_case *c) { return c->cols < 4096 ? c->cols : 4096; }
+
 static sb_status time_baseline(entry *self, int64_t *bytes) {
   run *r = self->run;
   const sb_case *c = &r->cases[self->item];
-  const int64_t size = c->cols < 4096 ? c->cols : 4096;
+  const int64_t size = matrix_width(c);
   const bool copy = self->kind == COPY;
   baseline b = {.run = r, .bytes = self->bytes, .format = c->spec.dtype, .shape = {size, size, size}};
   const sb_tensor matrix = sb_tensor_2d(b.format, size, size);
@@ -191,7 +194,7 @@ static sb_status time_baseline(entry *self, int64_t *bytes) {
 static void report(entry *self, int64_t bytes) {
   run *r = self->run;
   const sb_case *c = &r->cases[self->item];
-  const double seconds = r->cold.median, size = c->cols < 4096 ? (double)c->cols : 4096;
+  const double seconds = r->cold.median, size = (double)matrix_width(c);
   const double items = self->kind == CASE   ? (double)c->rows * (double)c->cols
                        : self->kind == COPY ? (double)self->bytes
                                             : 2 * size * size * size;

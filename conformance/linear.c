@@ -1,6 +1,7 @@
 /* Layers of prepare against layers of convert, and of a device against the statements. */
 #include "samebits/linear.h"
 
+#include "samebits/apply.h"
 #include "samebits/compare.h"
 #include "samebits/fill.h"
 
@@ -25,8 +26,8 @@ sb_status sb_linear_plain(const sb_tensor *x, const sb_tensor *w, sb_tensor *y) 
     for (int64_t j = 0; j < n; j++)
       sb_store(y->format, y->data, i * n + j,
                (double)dot((const float *)a.data + i * k, (const float *)b.data + j * k, k));
-  if (a.data) sb_tensor_free(&a);
-  if (b.data) sb_tensor_free(&b);
+  sb_tensor_free(&a);
+  sb_tensor_free(&b);
   return status;
 }
 
@@ -64,20 +65,14 @@ typedef struct layer {
   sb_tensor y[3]; /* of prepare's operands, of convert's, of the codes */
 } layer;
 
-static void free_slots(sb_tensor slots[SB_SLOTS]) {
-  for (int slot = 0; slot < SB_SLOTS; slot++)
-    if (slots[slot].data) sb_tensor_free(&slots[slot]);
-}
-
 static void free_layer(layer *l) {
   for (int side = 0; side < 2; side++) {
-    free_slots(l->xs[side]);
-    free_slots(l->ws[side]);
+    sb_slots_free(l->xs[side]);
+    sb_slots_free(l->ws[side]);
   }
-  for (int i = 0; i < 3; i++)
-    if (l->y[i].data) sb_tensor_free(&l->y[i]);
-  if (l->x.data) sb_tensor_free(&l->x);
-  if (l->w.data) sb_tensor_free(&l->w);
+  for (int i = 0; i < 3; i++) sb_tensor_free(&l->y[i]);
+  sb_tensor_free(&l->x);
+  sb_tensor_free(&l->w);
 }
 
 static bool has_side(const char *recipe, sb_side side) {
@@ -183,7 +178,7 @@ static sb_status compare_on_device(const layer *l, int by, const sb_tensor *cons
   sb_tensor y = sb_tensor_2d(l->dtype, expected->dims[0], expected->dims[1]);
   sb_status status = on_device(l, by, in, &y);
   if (!status) status = add_differences(expected, &y, differ);
-  if (y.data) sb_tensor_free(&y);
+  sb_tensor_free(&y);
   return status;
 }
 
@@ -200,9 +195,9 @@ static sb_status compare_exact(const layer *l) {
   if (!status) status = sb_linear_plain(&x, &w, &y);
   const sb_tensor *const in[5] = {&x, &w};
   if (!status) status = compare_on_device(l, BY_CUBLAS, in, &y, &l->result->blas_exact_wrong);
-  if (x.data) sb_tensor_free(&x);
-  if (w.data) sb_tensor_free(&w);
-  if (y.data) sb_tensor_free(&y);
+  sb_tensor_free(&x);
+  sb_tensor_free(&w);
+  sb_tensor_free(&y);
   return status;
 }
 
@@ -219,7 +214,7 @@ static sb_status compare_device(const layer *l) {
     for (int64_t i = 0; zero.rank && i < zero.dims[0] && !status; i++)
       sb_store_int(SB_I8, zero.data, i, sb_load_int(codes[2]->format, codes[2]->data, i));
     if (!status) status = compare_on_device(l, BY_CODES, narrow, &l->y[2], &r->kernels_wrong);
-    if (zero.data) sb_tensor_free(&zero);
+    sb_tensor_free(&zero);
   }
   if (!status && l->how->blas) status = compare_on_device(l, BY_CUBLAS, plain, &l->y[1], &r->blas_differ);
   return status;
