@@ -1,8 +1,8 @@
 /* sb_run: the rows of a computation, spread over threads, by the code of one instruction set. */
 #include "ref/affine_recipe.h"
 #include "ref/registry.h"
+#include "ref/team.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,60 +39,40 @@ static sb_isa best_isa(void) {
 typedef struct queue {
   const sb_job *job;
   int64_t rows, portion;
+  int8_t *codes_rows; /* one a thread, where packed codes are wanted without the codes */
   atomic_int_least64_t next;
 } queue;
 
-typedef struct share {
-  queue *of;
-  int8_t *codes_row;
-} share;
-
-static void *run_share(void *argument) {
-  const share *s = argument;
-  queue *q = s->of;
+static void run_share(void *shared, int member) {
+  queue *q = shared;
+  int8_t *codes_row = q->codes_rows ? q->codes_rows + member * q->job->cols : NULL;
   for (int64_t begin; (begin = atomic_fetch_add(&q->next, q->portion)) < q->rows;) {
     const int64_t left = q->rows - begin;
-    q->job->impl->rows(q->job, begin, begin + (left < q->portion ? left : q->portion), s->codes_row);
+    q->job->impl->rows(q->job, begin, begin + (left < q->portion ? left : q->portion), codes_row);
   }
-  return NULL;
 }
-
-enum { MAX_THREADS = 256 };
 
 static int thread_count(int wanted, int64_t rows, int64_t cols) {
   enum { WORTH_A_THREAD = 1 << 15 }; /* elements */
   int64_t threads = wanted > 0 ? wanted : sysconf(_SC_NPROCESSORS_ONLN);
   if (threads > rows) threads = rows;
   if (wanted <= 0 && rows * cols / threads < WORTH_A_THREAD) threads = rows * cols / WORTH_A_THREAD;
-  if (threads > MAX_THREADS) threads = MAX_THREADS;
+  if (threads > SB_TEAM_MOST) threads = SB_TEAM_MOST;
   return threads < 1 ? 1 : (int)threads;
 }
 
-/* A thread that cannot be started leaves its rows to the others. */
 static sb_status run_rows(const sb_job *job, int64_t rows, int threads) {
-  int8_t *codes_rows = NULL;
-  const bool need_codes = sb_wanted(job, SB_PACKED) && !sb_wanted(job, SB_CODES);
-  if (need_codes) {
-    codes_rows = malloc((size_t)threads * (size_t)job->cols);
-    if (!codes_rows)
-      return sb_fail(SB_NO_MEMORY, "out of memory: %d rows of %lld codes", threads, (long long)job->cols);
-  }
   enum { PORTIONS = 64 }; /* of a thread: many enough to even out, few enough to cost nothing */
   queue all = {.job = job,
                .rows = rows,
                .portion = threads == 1 ? rows : (rows + threads * PORTIONS - 1) / (threads * PORTIONS)};
-  share shares[MAX_THREADS];
-  pthread_t handles[MAX_THREADS];
-  bool started[MAX_THREADS] = {false};
-  for (int i = 0; i < threads; i++) {
-    shares[i] = (share){&all, need_codes ? codes_rows + (int64_t)i * job->cols : NULL};
-    if (i > 0) started[i] = pthread_create(&handles[i], NULL, run_share, &shares[i]) == 0;
+  if (sb_wanted(job, SB_PACKED) && !sb_wanted(job, SB_CODES)) {
+    all.codes_rows = malloc((size_t)threads * (size_t)job->cols);
+    if (!all.codes_rows)
+      return sb_fail(SB_NO_MEMORY, "out of memory: %d rows of %lld codes", threads, (long long)job->cols);
   }
-  run_share(&shares[0]);
-  for (int i = 1; i < threads; i++) {
-    if (started[i]) pthread_join(handles[i], NULL);
-  }
-  free(codes_rows);
+  sb_team_run(run_share, &all, threads);
+  free(all.codes_rows);
   return SB_OK;
 }
 
