@@ -36,6 +36,33 @@ START_TEST(the_numpy_example) {
 }
 END_TEST
 
+/* Two runs whose bits differ are explained from the files that they saved, on a machine that has neither device: which
+ * mechanism each run's bits are, what passed needs no file, and a file that is not there is said to be missing. */
+START_TEST(changed_bits_are_explained) {
+#define ONE SELECT " --step prepare --fill tie --shape 5x640"
+  expect(shell("$S check " ONE " --device \"worker:$P docs/examples/worker/worker_numpy.py\" --output $D/right "
+               "--save-failures $D/none >/dev/null"),
+         0, "");
+  expect(shell("$S check " ONE
+               " --device \"worker:$P docs/examples/worker/worker_numpy.py --half-up\" --output $D/wrong "
+               "--save-failures $D/kept >/dev/null"),
+         1, "");
+  expect(shell("cd $D && $S compare right wrong --old-failures none --new-failures kept"), 1,
+         "  new: every bit is reproduced by floor-plus-half\n    - zero_point : ");
+  ck_assert_msg(!strstr(output, "  old: ") && strstr(output, "was PASS, is FAIL"), "%s", output);
+  expect(shell("cd $D && $S compare wrong right --old-failures kept --new-failures none"), 1,
+         "  old: every bit is reproduced by floor-plus-half\n");
+  ck_assert_msg(!strstr(output, "  new: "), "%s", output);
+  expect(shell("cd $D && mkdir -p empty && $S compare right wrong --new-failures empty"), 1,
+         "  new: no file of it in empty\n");
+  expect(shell("cd $D && for f in kept/*; do head -c 100 $f >empty/${f##*/}; done; $S compare right wrong "
+               "--new-failures empty"),
+         1, "  new: not explained: ");
+  expect(shell("cd $D && $S compare wrong wrong --old-failures kept --new-failures kept"), 0, " 0 CHANGED");
+  ck_assert_msg(!strstr(output, "reproduced"), "%s", output);
+}
+END_TEST
+
 /* Whatever a worker does to one case costs that case: the one before and the one behind it pass. */
 START_TEST(faults_cost_one_case) {
   static const struct {
@@ -100,6 +127,7 @@ int main(void) {
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, our_own_worker);
   tcase_add_test(tests, the_numpy_example);
+  tcase_add_test(tests, changed_bits_are_explained);
   tcase_add_test(tests, faults_cost_one_case);
   tcase_add_test(tests, no_worker);
   suite_add_tcase(suite, tests);

@@ -6,7 +6,7 @@
 #include "samebits/case.h"
 #include "samebits/compare.h"
 
-/* A product of an architecture, as its maker publishes it (bench/products.c tells how sure each row is). */
+/* A product of an architecture, as its maker publishes it (bench/products.c tells where the rows come from). */
 typedef struct sb_product {
   int sm;
   const char *name;
@@ -15,7 +15,6 @@ typedef struct sb_product {
   int bus_width;           /* bits; bits_per_pin * bus_width / 8 is bytes_per_second */
   int processors;          /* each issues at most 4 warp instructions a cycle */
   double hertz;            /* boost clock */
-  bool seen;               /* in a public table of specifications; false: from memory */
 } sb_product;
 const sb_product *sb_product_of(int sm); /* NULL: none is listed */
 
