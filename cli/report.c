@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_RUNS = 4096, HTML = 0x6000, JUNIT, MARKDOWN, CSV, TITLE, FAILURES, PLOTS };
+enum { MAX_RUNS = 4096, MAX_MODELS = 64, HTML = 0x6000, JUNIT, MARKDOWN, CSV, TITLE, FAILURES, PLOTS, MODEL };
 
 typedef struct request {
-  const char *runs[MAX_RUNS], *paths[SB_REPORT_FORMATS], *plots;
+  const char *runs[MAX_RUNS], *paths[SB_REPORT_FORMATS], *plots, *models[MAX_MODELS];
   int count;
   sb_report_options how;
 } request;
@@ -32,6 +32,12 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case FAILURES:
     r->how.failures = word;
     return 0;
+  case MODEL:
+    if (r->how.model_count == MAX_MODELS)
+      return sb_argp_error(sb_fail(SB_USAGE, "more than %d of --model", MAX_MODELS));
+    r->models[r->how.model_count++] = word;
+    r->how.models = r->models;
+    return 0;
   case ARGP_KEY_ARG:
     if (r->count == MAX_RUNS) return sb_argp_error(sb_fail(SB_USAGE, "more than %d runs", MAX_RUNS));
     r->runs[r->count++] = word;
@@ -39,7 +45,11 @@ static error_t parse(int key, char *word, struct argp_state *state) {
   case ARGP_KEY_END:
     for (int i = 0; i < SB_REPORT_FORMATS; i++) any |= r->paths[i] != NULL;
     any |= r->plots != NULL;
-    if (r->count == 0) return sb_argp_error(sb_fail(SB_USAGE, "no runs are given"));
+    if (r->how.model_count && !r->paths[SB_REPORT_HTML])
+      return sb_argp_error(sb_fail(SB_USAGE, "--model is for the page: --html FILE is needed"));
+    if (r->count == 0 && (!r->how.model_count || r->plots || r->paths[1] || r->paths[2] || r->paths[3]))
+      return sb_argp_error(
+          sb_fail(SB_USAGE, r->how.model_count ? "without runs there is only --html" : "no runs are given"));
     return any ? 0
                : sb_argp_error(
                      sb_fail(SB_USAGE, "no report is asked for: --html, --junit, --markdown, --csv, --plots"));
@@ -55,6 +65,8 @@ static const struct argp_option table[] = {
     {"csv", CSV, "FILE", 0, "a row a case", 0},
     {"plots", PLOTS, "DIR", 0, "plots through gnuplot, SVG and PNG, light and dark; the page holds them, too", 0},
     {"title", TITLE, "TEXT", 0, "of the page", 0},
+    {"model", MODEL, "FILE", 0,
+     "what samebits model inspect, compare, equivalence and eval print with --json: a page of a model", 0},
     {"failures", FAILURES, "DIR", 0, "files of check --save-failures, to be explained on the page", 0},
     {0}};
 
@@ -62,7 +74,7 @@ static int run(int argc, char **argv) {
   static const struct argp argp = {
       table,
       parse,
-      "RUN.jsonl...",
+      "[RUN.jsonl...]",
       "Makes reports of runs; - is standard output. Exit: 0 written, whatever the runs say; "
       "2 usage, 3 a file.",
       NULL,
@@ -78,6 +90,8 @@ static int run(int argc, char **argv) {
     for (int f = 0; f < SB_REPORT_FORMATS && !status; f++) status = sb_refuse_overwriting(r.paths[f], r.runs[i]);
     if (!status) status = sb_run_file_open(r.runs[i], &files[i]);
   }
+  for (int i = 0; i < r.how.model_count && !status; i++)
+    status = sb_refuse_overwriting(r.paths[SB_REPORT_HTML], r.models[i]);
   if (!status) status = sb_report_make(files, r.count, &r.how, &report);
   if (!status && r.plots) status = sb_report_plots(report, r.plots);
   for (int f = 0; f < SB_REPORT_FORMATS && !status; f++)

@@ -1,6 +1,6 @@
 /* One page with everything in it: no script, no font, no image from elsewhere. A cell of the matrix links to its panel,
  * which is shown when it is the target of the address. */
-#include "reports/report.h"
+#include "reports/models.h"
 
 #include <string.h>
 
@@ -112,15 +112,9 @@ static void put_devices(const sb_run_report *r, FILE *to) {
   fputs("</tbody></table></div>\n", to);
 }
 
-static void put_head(const sb_run_report *r, FILE *to) {
+/* The verdict of the runs, and how many cases ended how. */
+static void put_counts(const sb_run_report *r, FILE *to) {
   char number[SB_COUNT_TEXT], elements[SB_COUNT_TEXT];
-  fputs(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-      "content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
-      to);
-  sb_put_xml(to, r->title);
-  fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<h1>", sb_report_style);
-  sb_put_xml(to, r->title);
   fprintf(to,
           "</h1>\n<p><span class=\"verdict %s\">%s</span></p>\n<p>%s case%s, %s elements:", r->passed ? "good" : "bad",
           r->passed ? "all as expected" : "not as expected", sb_count_text(r->case_count, number),
@@ -134,6 +128,29 @@ static void put_head(const sb_run_report *r, FILE *to) {
   if (untested)
     fprintf(to, ". <b>%d of %d cells of the matrix are untested.</b>", untested, r->row_count * r->column_count);
   fputs("</p>\n", to);
+}
+
+/* Of models alone. Where nothing was compared there is no verdict. */
+static void put_models_verdict(const sb_run_report *r, FILE *to) {
+  const int exact = sb_models_exact(r->models);
+  fputs("</h1>\n", to);
+  if (exact >= 0)
+    fprintf(to, "<p><span class=\"verdict %s\">%s</span></p>\n", exact ? "good" : "bad",
+            exact ? "every comparison is exact" : "not exact");
+}
+
+static void put_head(const sb_run_report *r, FILE *to) {
+  fputs(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
+      to);
+  sb_put_xml(to, r->title);
+  fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<h1>", sb_report_style);
+  sb_put_xml(to, r->title);
+  if (r->merged->header_count)
+    put_counts(r, to);
+  else
+    put_models_verdict(r, to);
   if (r->problem_count) fputs("<ul class=\"problems\">\n", to);
   for (int i = 0; i < r->problem_count; i++) {
     fputs("<li>", to);
@@ -151,7 +168,8 @@ void sb_report_html(const sb_run_report *r, FILE *to) {
   }
   if (r->bench_count) sb_report_html_benches(r, to);
   if (r->plot_count) sb_report_html_plots(r, to);
-  put_devices(r, to);
+  if (json_array_size(r->models)) sb_report_html_models(r, to);
+  if (r->merged->header_count) put_devices(r, to);
   fputs("<p class=\"soft\">samebits " SAMEBITS_VERSION
         ". Bits are compared one by one, never within a tolerance; NaN is one "
         "class, &minus;0 is not +0.</p>\n</body>\n</html>\n",

@@ -1,5 +1,5 @@
 /* Runs arranged as a matrix: rows are recipe, side and flavor, columns device and dtype. */
-#include "reports/report.h"
+#include "reports/models.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +199,9 @@ sb_status sb_report_make(sb_run_file *const *files, int count, const sb_report_o
   if (!status) status = make_columns(r);
   if (!status) status = make_rows(r);
   if (!status) status = take_problems(r, files, count);
+  r->models = json_array();
+  for (int i = 0; i < options->model_count && !status; i++) status = sb_models_read(options->models[i], r->models);
+  if (!status && r->models && count == 0) r->passed = sb_models_exact(r->models) != 0;
   if (status) {
     sb_report_free(r);
     *report = NULL;
@@ -215,6 +218,7 @@ void sb_report_free(sb_run_report *r) {
   free(r->columns);
   free(r->cells);
   free(r->problems);
+  json_decref(r->models);
   free(r);
 }
 

@@ -5,6 +5,8 @@
 #include "samebits/report.h"
 #include "samebits/runs_merge.h"
 
+#include <jansson.h>
+
 /* The words of a case's text; "" where it has them not. */
 typedef struct sb_case_words {
   char recipe[96], side[24], step[32], flavor[96], dtype[16], shape[64], fill[256];
@@ -60,7 +62,8 @@ struct sb_run_report {
   const char *plot_folder;
   int plot_count;
   sb_report_plot plots[SB_REPORT_PLOTS];
-  bool passed; /* every run ended with exit code 0 and nothing is unfinished */
+  json_t *models; /* what model commands printed, an array */
+  bool passed;    /* every run ended with exit code 0 and nothing is unfinished */
 };
 
 /* The most elements that differ in a tensor of a case. */

@@ -103,6 +103,10 @@ static void print_json(const options *o, const compared *c) {
   for (int i = 0; i < m->weight_count; i++) json_array_append_new(weights, weight_json(&m->weights[i]));
   json_t *object = json_pack("{s:o,s:o,s:o,s:o,s:b}", "config", config, "parameters", parameters, "weights", weights,
                              "first_difference", first_json(first_of(o, c)), "exact", is_exact(o, c));
+  if (o->count) {
+    json_object_set_new(object, "a", json_string(o->paths[0]));
+    json_object_set_new(object, "b", json_string(o->paths[1]));
+  }
   if (o->activations[0])
     json_object_set_new(object, "activations",
                         json_pack("{s:i,s:i,s:o,s:o}", "modules", c->activations.modules, "different",

@@ -53,7 +53,7 @@ static json_t *figure(double value) {
   return value == floor(value) && fabs(value) < 0x1p53 ? json_integer((json_int_t)value) : sb_json_number(value);
 }
 
-static void print_json(const sb_equivalence *e) {
+static void print_json(const options *o, const sb_equivalence *e) {
   json_t *checks = json_array(), *causes = json_array();
   for (int i = 0; i < SB_EQUIVALENCE_CHECKS; i++) {
     const sb_equivalence_check *c = &e->checks[i];
@@ -68,6 +68,8 @@ static void print_json(const sb_equivalence *e) {
   for (int i = 0; i < e->cause_count; i++) json_array_append_new(causes, json_string(e->causes[i]));
   json_t *object = json_pack("{s:b,s:o,s:o,s:s?,s:s,s:I}", "equal", e->equal, "checks", checks, "causes", causes,
                              "recipe", e->recipe, "dtype", sb_format_of(e->dtype)->name, "rows", (json_int_t)e->rows);
+  json_object_set_new(object, "train", json_string(o->paths[0]));
+  json_object_set_new(object, "eval", json_string(o->paths[1]));
   json_dumpf(object, stdout, JSON_COMPACT);
   putchar('\n');
   json_decref(object);
@@ -128,7 +130,7 @@ int sb_cli_model_equivalence(int argc, char **argv) {
   const sb_status status = judge(&o, &e);
   if (status) return sb_report(argv[0], status);
   if (o.json)
-    print_json(&e);
+    print_json(&o, &e);
   else
     print_text(&e);
   return e.equal ? SB_EXIT_OK : SB_EXIT_DIFFERS;

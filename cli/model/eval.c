@@ -190,9 +190,11 @@ int sb_cli_model_eval(int argc, char **argv) {
   } else {
     status = evaluate(&o, o.paths[0], tokens, &e);
     result = status ? sb_report(argv[0], status) : SB_EXIT_OK;
-    if (!status && o.json)
-      print_json(sb_evaluation_json(&e));
-    else if (!status)
+    if (!status && o.json) {
+      json_t *object = sb_evaluation_json(&e);
+      json_object_set_new(object, "path", json_string(o.paths[0]));
+      print_json(object);
+    } else if (!status)
       print_one(o.paths[0], &e);
   }
   sb_evaluation_free(&e);

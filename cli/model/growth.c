@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void print_json(const sb_growth *g, const char *mechanisms) {
+static void print_json(const sb_growth *g, const char *path, const char *mechanisms) {
   json_t *layers = json_array(), *modules = json_array(), *object = sb_evaluation_json(&g->other);
   for (int i = 0; i < g->point_count; i++) {
     const sb_growth_point *p = &g->points[i];
@@ -23,6 +23,7 @@ static void print_json(const sb_growth *g, const char *mechanisms) {
   json_object_set_new(object, "predictions_different", json_integer(g->flips));
   json_object_set_new(object, "layers", layers);
   json_object_set_new(object, "modules", modules);
+  json_object_set_new(object, "path", json_string(path));
   json_dumpf(object, stdout, JSON_COMPACT);
   putchar('\n');
   json_decref(object);
@@ -59,7 +60,7 @@ int sb_cli_growth(const char *name, const char *path, const sb_eval_options *bas
   sb_model_close(model);
   if (status) return sb_report(name, status);
   if (json)
-    print_json(&g, other->mechanisms);
+    print_json(&g, path, other->mechanisms);
   else
     print_text(&g);
   sb_growth_free(&g);

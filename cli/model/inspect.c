@@ -36,7 +36,7 @@ static json_t *layer_json(const sb_model_layer *l) {
                    (json_int_t)l->group_size, "quantized", l->quantized, "bytes", (json_int_t)l->bytes);
 }
 
-static void print_json(const sb_model_report *r) {
+static void print_json(const sb_model_report *r, const char *path) {
   json_t *unquantized = json_array(), *warnings = json_array(), *layers = json_array();
   for (int i = 0; i < r->layer_count; i++) {
     if (!r->layers[i].quantized) json_array_append_new(unquantized, json_string(r->layers[i].name));
@@ -47,6 +47,7 @@ static void print_json(const sb_model_report *r) {
       json_pack("{s:s?,s:I,s:s,s:i,s:i,s:o,s:i,s:o,s:o}", "recipe", r->recipe, "group_size", (json_int_t)r->group_size,
                 "source", sb_model_source_names[r->source], "linear_layers", r->layer_count, "quantized_layers",
                 r->quantized, "unquantized", unquantized, "shards", r->shards, "warnings", warnings, "layers", layers);
+  json_object_set_new(object, "path", json_string(path));
   json_dumpf(object, stdout, JSON_COMPACT);
   putchar('\n');
   json_decref(object);
@@ -88,7 +89,7 @@ int sb_cli_model_inspect(int argc, char **argv) {
   status = sb_model_inspect(model, &report);
   if (!status) {
     if (o.json)
-      print_json(&report);
+      print_json(&report, o.path);
     else
       print_text(&report, o.path);
     sb_model_report_free(&report);

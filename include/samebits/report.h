@@ -26,13 +26,16 @@ typedef enum sb_report_format {
 } sb_report_format;
 
 typedef struct sb_report_options {
-  const char *title;    /* NULL: "samebits" */
-  const char *failures; /* folder of --save-failures, whose files are explained; NULL: none */
+  const char *title;         /* NULL: "samebits" */
+  const char *failures;      /* folder of --save-failures, whose files are explained; NULL: none */
+  const char *const *models; /* files of what `samebits model ... --json` printed, for the page */
+  int model_count;
 } sb_report_options;
 
 typedef struct sb_run_report sb_run_report;
 
-/* Puts runs together (sb_runs_merge) and arranges their cases. `files` must outlive it. */
+/* Puts runs together (sb_runs_merge) and arranges their cases. `files` must outlive it. Where there are models, there
+ * may be no run. */
 sb_status sb_report_make(sb_run_file *const *files, int count, const sb_report_options *options,
                          sb_run_report **report);
 void sb_report_free(sb_run_report *report); /* NULL is allowed */
