@@ -1,11 +1,12 @@
 """Random wrong kernels, written apart from the contracts: plain numpy, one rounding an operation.
 
-    python3 tests/wrong_kernels.py OUT COUNT SEED [--small]   writes COUNT captures and OUT/truth.tsv
+    python3 tests/wrong_kernels.py OUT COUNT SEED [--small|--budget]   writes COUNT captures, damaged ones after them, and OUT/truth.tsv
     python3 tests/wrong_kernels.py --score OUT SAMEBITS  runs `samebits explain` on them and counts
 
 A kernel is a recipe's own computation with none, one or two mistakes. What counts as the truth is the smallest set of those
 mistakes that gives the same bits on this input (a mistake may not show), so that `same` can be the right answer. Some captures are
-damaged in a way that no mechanism makes; some hold a part of the tensors only, or packed codes in another layout.
+damaged in a way that no mechanism makes, and DAMAGED more come after the COUNT; some hold a part of the tensors only, or packed codes in
+another layout. With --budget every file has 64 x 1024 elements, the size that has to be answered in 5 s on two cores.
 """
 import itertools
 import json
@@ -77,7 +78,8 @@ F8 = "float8-dynamic-act-float8-weight"
 F84 = "float8-dynamic-act-int4-weight"
 
 
-SMALL = "--small" in sys.argv
+SMALL, BUDGET = "--small" in sys.argv, "--budget" in sys.argv
+DAMAGED = 0 if SMALL else 24
 
 
 def groups(x, size):
@@ -384,13 +386,13 @@ def same_bits(a, b):
 LAYOUTS = {"": [], "high": ["nibble-order"], "offset": ["nibble-encoding"], "halves": ["element-interleave"], "high offset": ["nibble-order", "nibble-encoding"]}
 
 
-def one(g, index, out, seed):
+def one(g, index, out, seed, damage=False):
     function, recipe, side, step, flavor = g.choice(WHERE)
     c = {"dtype": g.choice(["f32", "bf16", "f16"]), "side": side, "step": step, "flavor": flavor, "group": 0}
     grouped = side == "weight" and recipe != F8
     if grouped:
         c["group"] = 128 if recipe == F84 else g.choice([32, 64, 128, 256])
-    rows, cols = g.choice([(5, 256), (8, 256)] if SMALL else [(7, 512), (24, 256), (33, 768), (16, 1024), (64, 1024), (5, 256)])
+    rows, cols = g.choice([(5, 256), (8, 256)] if SMALL else [(64, 1024)] if BUDGET else [(7, 512), (24, 256), (33, 768), (16, 1024), (64, 1024), (5, 256)])
     may_be_wild = function is float8 or (function is int8 and (flavor == "aligned" or step == "convert"))
     x, kind = make_input(g, seed * 100003 + index, rows, cols, c["dtype"], c["group"], may_be_wild)
     usable = [m for m in MISTAKES[function] if not (function is int8 and side == "weight" and m[0] in ASYMMETRIC) and
@@ -437,7 +439,7 @@ def one(g, index, out, seed):
                     break
         tensors = {k: tensors[k] for k in kept}
     verdict = "explained" if truth else "same"
-    if index % 7 == 3 and not picked and not layout:
+    if damage or (index % 7 == 3 and not picked and not layout):
         slot = g.choice(sorted(tensors))
         kind_, a = tensors[slot]
         b = a.copy().reshape(-1)
@@ -464,18 +466,20 @@ def generate(out, count, seed):
     os.makedirs(out, exist_ok=True)
     g = random.Random(seed)
     with open(os.path.join(out, "truth.tsv"), "w") as f:
-        for i in range(count):
-            f.write(one(g, i, out, seed) + "\n")
+        for i in range(count + DAMAGED):
+            f.write(one(g, i, out, seed, i >= count) + "\n")
 
 
 def score(out, program):
     """right: the answer is the truth. listed: the truth is an alternative that gives every bit as well. wrong: neither."""
-    tally, worst = {}, (0, "")
+    tally, worst, longest = {}, (0, ""), (0, "")
     for line in open(os.path.join(out, "truth.tsv")):
         label, verdict, truth, what = line.rstrip("\n").split("\t")
-        start = time.time()
+        start, before = time.time(), os.times()
         run = subprocess.run([program, "explain", "--json", os.path.join(out, label + ".safetensors")], capture_output=True, text=True)
+        after = os.times()
         worst = max(worst, (time.time() - start, label))
+        longest = max(longest, (after.children_user - before.children_user + after.children_system - before.children_system, label))
         answer = json.loads(run.stdout.splitlines()[0]) if run.stdout else {"verdict": "none: " + run.stderr.strip(), "mechanisms": [], "alternatives": []}
         wanted, ids = set(filter(None, truth.split("+"))), set(answer["mechanisms"])
         if answer["verdict"] != verdict:
@@ -489,7 +493,7 @@ def score(out, program):
             print(f"{label}: {result}: {truth} -> {'+'.join(sorted(ids))}   {what}")
     for key in sorted(tally):
         print(*key, tally[key])
-    print(f"slowest: {worst[0]:.1f} s, {worst[1]}")
+    print(f"slowest: {worst[0]:.1f} s, {worst[1]}; most processor time: {longest[0]:.1f} s, {longest[1]}")
 
 
 if __name__ == "__main__":

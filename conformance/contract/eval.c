@@ -166,6 +166,7 @@ static const double *eval(sb_eval *e, const sb_node *n) {
 
 const double *sb_eval_line(sb_eval *e, int index) {
   if (e->values[index]) return e->values[index];
+  if (index < e->prefix_lines) return e->values[index] = (double *)sb_eval_line(e->prefix, index);
   const sb_line *l = &e->contract->lines[index];
   for (int i = 0; i < e->env->binding_count; i++)
     if (strcmp(e->env->bindings[i].name, l->name) == 0) return e->env->bindings[i].data;

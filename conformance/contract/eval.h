@@ -25,6 +25,8 @@ typedef struct sb_eval {
   sb_scratch *scratch;
   double *values[SB_MAX_LINES];
   struct sb_eval *whole; /* where only some rows are evaluated: the evaluation of all, for reductions over the tensor */
+  struct sb_eval *prefix; /* of a contract with the same first lines, whose values are taken over */
+  int prefix_lines;
 } sb_eval;
 
 /* The values of line `index`, tiles row-major; NULL where there is no memory. A line that the environment binds gives

@@ -112,12 +112,14 @@ void sb_line_stored(const sb_contract *k, const sb_env *env, int line, const dou
                     double *stored) {
   const sb_line *l = &k->lines[line];
   int from = sb_cf_resolve(env, l->format), to = l->stored == CF_NONE ? from : sb_cf_resolve(env, l->stored);
+  if (from == to) {
+    memcpy(stored, values, (size_t)count * sizeof *stored);
+    return;
+  }
   for (int64_t i = 0; i < count; i++) {
     double v = values[i];
     if (from == CF_FNUZ && to != CF_FNUZ)
       v = sb_value_decode(sb_value_encode(v, CF_FNUZ), SB_E4M3);
-    else if (from == to)
-      v = values[i];
     else if (sb_cf_is_float(to)) {
       if ((to == SB_F16 || to == SB_BF16) && from != SB_F64) v = sb_value_cast(v, SB_F32, R_DEFAULT);
       v = sb_value_cast(v, to, sb_cf_is_narrow(to) ? R_SAT : R_DEFAULT);

@@ -17,7 +17,8 @@ static double to_even(double v) {
 static double flush(double v) { return fabs(v) < 0x1p-126 ? copysign(0, v) : v; }
 
 static double integer(int op, double a, double b, int format) {
-  __int128 x = (__int128)a, y = (__int128)b;
+  const bool few = fabs(a) < 0x1p62 && fabs(b) < 0x1p62;
+  __int128 x = few ? (int64_t)a : (__int128)a, y = few ? (int64_t)b : (__int128)b;
   return sb_value_wrap(op == C_ADD ? x + y : op == C_SUB ? x - y : x * y, format);
 }
 
@@ -97,7 +98,7 @@ static double convert(const sb_node *n, double v) {
   int from = n->arg[0]->fmt, to = n->fmt;
   if (from == to && n->rule != R_FLUSH && n->rule != R_FLUSH_POSITIVE) return v;
   if (!sb_cf_is_float(to) && !sb_cf_is_float(from) && from != CF_PYFLOAT && n->rule != R_SAT)
-    return sb_value_wrap((__int128)v, to);
+    return fabs(v) < 0x1p62 ? sb_value_wrap((int64_t)v, to) : sb_value_wrap((__int128)v, to);
   /* An integer of more than 24 bits reaches 16-bit formats through f32, as PyTorch's conversion does. */
   if ((to == SB_F16 || to == SB_BF16) && !sb_cf_is_float(from)) v = sb_value_cast(v, SB_F32, R_DEFAULT);
   return sb_value_cast(v, to, (sb_rule)n->rule);

@@ -51,21 +51,20 @@ static double round_on(const grid *g, double v, sb_rule rule) {
   return copysign(ldexp(to_integer(ldexp(v, -e), rule), e), v);
 }
 
-static double integer_least(int f) {
-  int bits = sb_format_of((sb_format)f)->bits;
-  return f == SB_U4 || f == SB_U8 || f == SB_U16 || f == SB_U32 || f == SB_U64 || f == SB_BOOL ? 0
-                                                                                               : -ldexp(1, bits - 1);
+static bool has_sign(int f) {
+  return f != SB_U4 && f != SB_U8 && f != SB_U16 && f != SB_U32 && f != SB_U64 && f != SB_BOOL;
 }
+static double two_to(int n) { return sb_f64_from_bits((uint64_t)(1023 + n) << 52); }
+static double integer_least(int f) { return has_sign(f) ? -two_to(sb_format_of((sb_format)f)->bits - 1) : 0; }
 static double integer_largest(int f) {
-  int bits = sb_format_of((sb_format)f)->bits;
   if (f == SB_BOOL) return 1;
-  return integer_least(f) == 0 ? ldexp(1, bits) - 1 : ldexp(1, bits - 1) - 1;
+  return two_to(sb_format_of((sb_format)f)->bits - has_sign(f)) - 1;
 }
 
 double sb_value_wrap(__int128 v, int f) {
-  int bits = sb_format_of((sb_format)f)->bits;
-  unsigned __int128 mask = ((unsigned __int128)1 << bits) - 1, low = (unsigned __int128)v & mask;
-  if (integer_least(f) != 0 && (low >> (bits - 1)) & 1) return -(double)(mask - low + 1);
+  const int bits = sb_format_of((sb_format)f)->bits; /* at most 64 */
+  const uint64_t mask = UINT64_MAX >> (64 - bits), low = (uint64_t)v & mask;
+  if (has_sign(f) && (low >> (bits - 1)) & 1) return -(double)(mask - low + 1);
   return (double)low;
 }
 
@@ -84,7 +83,7 @@ static double to_integer_format(double v, int f, sb_rule rule) {
   } else if (!(fabs(t) < 0x1p120)) {
     t = 0;
   }
-  return sb_value_wrap((__int128)t, f);
+  return fabs(t) < 0x1p62 ? sb_value_wrap((int64_t)t, f) : sb_value_wrap((__int128)t, f);
 }
 
 double sb_value_pow2(double v, bool up) {

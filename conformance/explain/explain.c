@@ -92,9 +92,53 @@ static void confirm(sb_search *s, const sb_layout *layout, sb_explanation *e) {
   }
 }
 
+/* What the contract gives for each case by the fast kernels: most layouts are refuted by it. */
+typedef struct given {
+  sb_contract *base;
+  sb_view *views;
+  sb_eval *evals, *wholes;
+  sb_scratch *scratch;
+} given;
+
+static void given_free(given *g) {
+  free(g->views);
+  free(g->evals);
+  free(g->wholes);
+  sb_scratch_free(g->scratch);
+}
+
+static sb_status given_make(const sb_capture *cap, sb_contract *base, given *g) {
+  const size_t n = (size_t)cap->count;
+  *g = (given){base, calloc(n, sizeof *g->views), calloc(n, sizeof *g->evals), calloc(n, sizeof *g->wholes),
+               sb_scratch_new()};
+  if (!g->views || !g->evals || !g->wholes || !g->scratch) return sb_fail(SB_NO_MEMORY, "no memory for a search");
+  for (int i = 0; i < cap->count; i++) {
+    sb_status status = sb_view_all(&cap->cases[i], &g->views[i]);
+    if (status == SB_OK) sb_view_eval(&g->views[i], base, false, g->scratch, &g->evals[i], &g->wholes[i]);
+    if (status != SB_OK) return status;
+  }
+  return SB_OK;
+}
+
+/* Whether the contract gives every bit of `plain`, whose cases have the inputs of those of the capture. */
+static bool given_is(given *g, const sb_capture *plain) {
+  for (int i = 0; i < plain->count; i++) {
+    sb_view v = g->views[i];
+    v.of = &plain->cases[i];
+    if (sb_contract_check(g->base, &v.env) != SB_OK) return false;
+    for (int n = 0; n < SB_SLOTS - 1; n++) {
+      sb_difference d;
+      if (sb_view_compare(&v, g->base, &plain->at, sb_slot_order[n], &g->evals[i], 1, &d) != SB_OK || d.different)
+        return false;
+    }
+  }
+  return true;
+}
+
 /* Layouts alone, then with one rewrite. */
-static sb_status try_layouts(const sb_capture *cap, const sb_contract *base, bool rewrites, sb_explanation *e) {
-  sb_status status = SB_OK;
+static sb_status try_layouts(const sb_capture *cap, sb_contract *base, bool rewrites, sb_explanation *e) {
+  given all;
+  sb_status status = given_make(cap, base, &all);
   int fewest = 99;
   for (int i = 0; i < sb_layout_count() && status == SB_OK; i++) {
     sb_layout l;
@@ -102,6 +146,10 @@ static sb_status try_layouts(const sb_capture *cap, const sb_contract *base, boo
     sb_layout_at(i, &l);
     if (l.id_count > fewest || (rewrites && l.id_count > 1)) break;
     if (!sb_layout_undo(cap, &l, &plain)) continue;
+    if (rewrites ? !sb_layout_plausible(cap, &plain, &l) : !given_is(&all, &plain)) {
+      sb_layout_free(cap, &plain);
+      continue;
+    }
     sb_search s;
     status = sb_search_begin(&s, &plain, base);
     if (status == SB_OK && !rewrites && s.first_full == 0 && sb_search_reproduces(&s, s.base, true)) {
@@ -109,7 +157,7 @@ static sb_status try_layouts(const sb_capture *cap, const sb_contract *base, boo
       put_layout(&l, &set);
       add(e, &set);
       fewest = l.id_count;
-    } else if (status == SB_OK && rewrites && sb_layout_plausible(cap, &plain, &l)) {
+    } else if (status == SB_OK && rewrites) {
       sb_search_fit(&s);
       status = sb_search_singles(&s, NULL, 0);
       confirm(&s, &l, e);
@@ -119,6 +167,7 @@ static sb_status try_layouts(const sb_capture *cap, const sb_contract *base, boo
     sb_search_end(&s);
     sb_layout_free(cap, &plain);
   }
+  given_free(&all);
   return status;
 }
 
@@ -129,7 +178,7 @@ sb_status sb_explain_capture(const sb_capture *cap, const sb_contract *base, con
   bool same = status == SB_OK && s.first_full == 0 && sb_search_reproduces(&s, s.base, true);
   if (status == SB_OK) status = sb_explain_cases(cap, s.base, same, e);
   e->verdict = same ? SB_SAME : SB_UNEXPLAINED;
-  if (status == SB_OK && !same) status = try_layouts(cap, base, false, e);
+  if (status == SB_OK && !same) status = try_layouts(cap, s.base, false, e);
   if (status == SB_OK && !same) {
     sb_search_fit(&s);
     if (e->set_count == 0) status = sb_search_singles(&s, NULL, 0);
@@ -139,7 +188,7 @@ sb_status sb_explain_capture(const sb_capture *cap, const sb_contract *base, con
       status = sb_search_sets(&s, options->most ? options->most : 4, NULL, 0);
       confirm(&s, NULL, e);
     } else if (status == SB_OK && e->set_count == 0) {
-      status = try_layouts(cap, base, true, e);
+      status = try_layouts(cap, s.base, true, e);
       if (status == SB_OK) status = sb_search_pairs(&s);
       confirm(&s, NULL, e);
     }

@@ -1,13 +1,13 @@
-/* Singles and pairs. Views are tried from the cheapest to all rows of all cases, and a rewrite is given up at the
- * first bit. */
+/* What the kinds of search have in common. Views are tried from the cheapest to all rows of all cases, and a rewrite is
+ * given up at the first bit. */
 #include "conformance/contract/values.h"
 #include "conformance/explain/search_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FEW_ROWS = 12 };
-#define MOST_WORK 4e10 /* operations on elements: a minute or so */
+enum { FEW_ROWS = 12, FEW_ELEMENTS = 6144 }; /* of a quick view: fewer rows where they are long, but four */
+#define MOST_WORK 4e10                       /* operations on elements: a minute or so */
 
 static int64_t differing_rows(sb_search *s, int index, int64_t *rows, int64_t most);
 
@@ -21,13 +21,13 @@ static sb_status add_view(sb_search *s, const sb_capture_case *c, const int64_t 
 
 /* Compares every slot of a view in order; the first difference ends it. Returns the number of slots that are equal
  * before it, or -1 where the contract is wrong for the case. */
-static int equal_slots(sb_search *s, const sb_view *v, sb_contract *k, bool exact, bool *all) {
+static int equal_slots(sb_search *s, int view, sb_contract *k, int unchanged, bool exact, bool *all) {
+  const sb_view *v = &s->views[view];
   sb_eval eval, whole;
   int n = 0;
   *all = false;
   s->work += (double)k->node_count * (double)v->env.rows * (double)v->env.cols;
-  sb_scratch_reset(s->scratch);
-  sb_view_eval(v, k, exact, s->scratch, &eval, &whole);
+  sb_search_eval(s, view, k, unchanged, exact, &eval, &whole);
   for (; n < SB_SLOTS - 1; n++) {
     sb_difference d;
     if (sb_view_compare(v, k, &s->capture->at, sb_slot_order[n], &eval, 1, &d) != SB_OK) return -1;
@@ -37,24 +37,45 @@ static int equal_slots(sb_search *s, const sb_view *v, sb_contract *k, bool exac
   return n;
 }
 
-bool sb_search_spent(const sb_search *s) { return s->work > MOST_WORK; }
+void sb_search_from(sb_search *s, const sb_contract *from) {
+  const sb_env *like = &s->capture->cases[0].env;
+  sb_scratch_reset(s->prefix_scratch);
+  s->from = from;
+  for (s->prefix_count = 0; s->prefix_count < s->first_full && s->prefix_count < SB_PREFIXES; s->prefix_count++) {
+    const sb_view *v = &s->views[s->prefix_count];
+    if (v->whole_too || v->env.cols != like->cols || v->env.group != like->group) return;
+    s->prefix[s->prefix_count] =
+        (sb_eval){.contract = from, .env = &v->env, .kernel = sb_kernel_fast, .scratch = s->prefix_scratch};
+  }
+}
 
-static bool holds(sb_search *s, sb_contract *k, int first, bool exact, int *equal) {
+void sb_search_eval(sb_search *s, int view, const sb_contract *k, int unchanged, bool exact, sb_eval *eval,
+                    sb_eval *whole) {
+  sb_scratch_reset(s->scratch);
+  sb_view_eval(&s->views[view], k, exact, s->scratch, eval, whole);
+  if (!exact && view < s->prefix_count) eval->prefix = &s->prefix[view], eval->prefix_lines = unchanged;
+}
+
+bool sb_search_spent(const sb_search *s) { return s->work > s->most_work; }
+
+static bool holds(sb_search *s, sb_contract *k, int unchanged, int first, bool exact, int *equal) {
   for (int i = first; i < s->view_count; i++) {
     bool all;
     if (sb_contract_check(k, &s->views[i].env) != SB_OK) return *equal = -1, false;
-    int n = equal_slots(s, &s->views[i], k, exact, &all);
+    int n = equal_slots(s, i, k, unchanged, exact, &all);
     if (i == 0) *equal = n;
     if (!all) return false;
   }
   return true;
 }
 
-bool sb_search_holds(sb_search *s, sb_contract *k, int first, int *equal) { return holds(s, k, first, false, equal); }
+bool sb_search_holds(sb_search *s, sb_contract *k, int unchanged, int *equal) {
+  return holds(s, k, unchanged, 0, false, equal);
+}
 
 bool sb_search_reproduces(sb_search *s, sb_contract *k, bool exact) {
   int equal = 0;
-  return holds(s, k, s->first_full, exact, &equal);
+  return holds(s, k, 0, s->first_full, exact, &equal);
 }
 
 /* Rows of a case in which the base differs, the ones that differ most first. */
@@ -108,9 +129,14 @@ static int64_t spread_units(sb_search *s, const sb_capture_case *c, int64_t *uni
 }
 
 sb_status sb_search_begin(sb_search *s, const sb_capture *capture, const sb_contract *base) {
-  *s = (sb_search){
-      .capture = capture, .unit = 1, .arena = sb_arena_new(), .passing = sb_arena_new(), .scratch = sb_scratch_new()};
-  if (!s->arena || !s->passing || !s->scratch || !(s->base = sb_contract_copy(base, s->arena)))
+  *s = (sb_search){.capture = capture,
+                   .unit = 1,
+                   .most_work = MOST_WORK,
+                   .arena = sb_arena_new(),
+                   .passing = sb_arena_new(),
+                   .scratch = sb_scratch_new(),
+                   .prefix_scratch = sb_scratch_new()};
+  if (!s->arena || !s->passing || !s->scratch || !s->prefix_scratch || !(s->base = sb_contract_copy(base, s->arena)))
     return sb_fail(SB_NO_MEMORY, "no memory for a search");
   for (int i = 0; i < base->line_count; i++) {
     if (base->lines[i].over.kind == OVER_TENSOR) s->tensor_level = true;
@@ -127,7 +153,8 @@ sb_status sb_search_begin(sb_search *s, const sb_capture *capture, const sb_cont
   for (int pass = 0; pass < 2; pass++)
     for (int i = 0; i < capture->count && status == SB_OK && (pass || s->view_count < 1); i++) {
       const sb_capture_case *c = &capture->cases[i];
-      int64_t units[FEW_ROWS], *rows, n = differing_rows(s, i, units, pass ? FEW_ROWS : 1);
+      const int64_t fit = FEW_ELEMENTS / c->cols, most = fit < 4 ? 4 : fit < FEW_ROWS ? fit : FEW_ROWS;
+      int64_t units[FEW_ROWS], *rows, n = differing_rows(s, i, units, pass ? most : 1);
       if (n == 0 || s->view_count > 24) continue;
       rows = malloc(sizeof *rows * (size_t)(n * s->unit));
       if (!rows) return sb_fail(SB_NO_MEMORY, "no memory for a search");
@@ -145,7 +172,9 @@ void sb_search_end(sb_search *s) {
   free(s->views);
   sb_arena_free(s->arena);
   sb_arena_free(s->passing);
+  for (int i = 0; i < SB_WORKERS; i++) sb_arena_free(s->kept[i]);
   sb_scratch_free(s->scratch);
+  sb_scratch_free(s->prefix_scratch);
   *s = (sb_search){0};
 }
 
@@ -164,6 +193,52 @@ void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_
   sb_line_print(&from->lines[old >= 0 ? old : line], m->before, sizeof m->before);
 }
 
+bool sb_search_has(const sb_search *s, const sb_set *set) {
+  for (int i = 0; i < s->set_count; i++) {
+    bool same = s->sets[i].count == set->count;
+    for (int j = 0; same && j < set->count; j++) {
+      bool found = false;
+      for (int l = 0; l < set->count; l++) found = found || s->sets[i].made[l].mechanism == set->made[j].mechanism;
+      same = found;
+    }
+    if (same) return true;
+  }
+  return false;
+}
+
+sb_status sb_search_share(sb_search *s, int k, sb_search **own) {
+  if (!s->kept[k]) s->kept[k] = sb_arena_new();
+  sb_search *w = *own = malloc(sizeof *w);
+  if (!w) return sb_fail(SB_NO_MEMORY, "no memory for a search");
+  *w = *s;
+  w->arena = s->kept[k], w->passing = sb_arena_new(), w->scratch = sb_scratch_new();
+  w->prefix_scratch = sb_scratch_new(), w->prefix_count = 0;
+  w->set_count = 0, w->tried = 0, w->work = 0, w->most_work = (s->most_work - s->work) / SB_WORKERS;
+  if (w->arena && w->passing && w->scratch && w->prefix_scratch) return SB_OK;
+  return sb_fail(SB_NO_MEMORY, "no memory for a search");
+}
+
+static int by_order(const void *a, const void *b) { return ((const sb_set *)a)->order - ((const sb_set *)b)->order; }
+
+void sb_search_merge(sb_search *s, sb_search *const own[SB_WORKERS]) {
+  sb_set *sets = calloc((size_t)SB_WORKERS * SB_MAX_SETS, sizeof *sets);
+  int count = 0;
+  for (int k = 0; sets && k < SB_WORKERS; k++)
+    for (int i = 0; i < own[k]->set_count; i++) sets[count++] = own[k]->sets[i];
+  if (sets) qsort(sets, (size_t)count, sizeof *sets, by_order);
+  for (int i = 0; i < count && s->set_count < SB_MAX_SETS; i++)
+    if (!sb_search_has(s, &sets[i])) s->sets[s->set_count++] = sets[i];
+  free(sets);
+}
+
+void sb_search_unshare(sb_search *s, sb_search *w) {
+  s->tried += w->tried, s->work += sb_search_spent(w) ? s->most_work : w->work;
+  sb_arena_free(w->passing);
+  sb_scratch_free(w->scratch);
+  sb_scratch_free(w->prefix_scratch);
+  free(w);
+}
+
 /* The rewritten contract as it is to be shown and used: unchecked trees print as they were written. */
 void sb_search_add(sb_search *s, const sb_set *prefix, const sb_candidate *c, const sb_contract *from) {
   if (s->set_count == SB_MAX_SETS) return;
@@ -176,121 +251,9 @@ void sb_search_add(sb_search *s, const sb_set *prefix, const sb_candidate *c, co
     return;
   }
   sb_search_change(c, from, &set->made[set->count++]);
-  for (int i = 0; i < s->set_count; i++) {
-    bool same = s->sets[i].count == set->count;
-    for (int j = 0; same && j < set->count; j++) {
-      bool found = false;
-      for (int l = 0; l < set->count; l++) found = found || s->sets[i].made[l].mechanism == set->made[j].mechanism;
-      same = found;
-    }
-    if (same) return; /* another form of the same mechanisms */
-  }
+  if (sb_search_has(s, set)) return; /* another form of the same mechanisms */
   set->made[set->count - 1].to = set->contract = sb_contract_copy(c->contract, s->arena);
   s->set_count++;
-}
-
-typedef struct first {
-  sb_candidate candidate;
-  sb_contract *contract;
-  sb_change_made made;
-  int mismatch; /* the line of the first slot that differs in the first view */
-  uint64_t hash;
-  int representative; /* index of the first one with the same results; itself where it is that */
-} first;
-
-typedef struct walk {
-  sb_search *s;
-  const sb_mechanism *const *only;
-  int only_count;
-  const sb_set *prefix;
-  const sb_contract *from;
-  int mismatch; /* a rewrite has to change this line or one before it */
-  uint64_t base_hash;
-  first *firsts; /* collected when not NULL */
-  int first_count, first_capacity;
-} walk;
-
-static bool wanted(const walk *w, const sb_mechanism *m) {
-  for (int i = 0; i < w->only_count; i++)
-    if (w->only[i] == m) return true;
-  return w->only_count == 0;
-}
-
-/* What the contract gives for the captured slots in the quick views. */
-static uint64_t hash_results(sb_search *s, sb_contract *k) {
-  uint64_t h = 1469598103934665603u;
-  int views = s->first_full < 3 ? s->first_full : 3;
-  for (int i = 0; i < views; i++) {
-    sb_eval eval, whole;
-    const sb_view *v = &s->views[i];
-    if (sb_contract_check(k, &v->env) != SB_OK) return 0;
-    sb_scratch_reset(s->scratch);
-    sb_view_eval(v, k, false, s->scratch, &eval, &whole);
-    for (int n = 0; n < SB_SLOTS - 1; n++) {
-      int line = sb_contract_slot_line(k, &s->capture->at, sb_slot_order[n]);
-      if (line < 0 || !v->of->slot[sb_slot_order[n]].values) continue;
-      sb_tensor t = sb_line_tensor(k, &v->env, line);
-      int64_t count = sb_tensor_count(&t);
-      const double *values = sb_eval_line(&eval, line);
-      double *stored = values ? sb_scratch_get(s->scratch, (size_t)count) : NULL;
-      if (!stored) return 0;
-      sb_line_stored(k, &v->env, line, values, count, stored);
-      for (int64_t j = 0; j < count; j++) {
-        uint64_t bits = stored[j] != stored[j] ? 1 : sb_f64_bits(stored[j]);
-        h = (h ^ bits) * 1099511628211u;
-        h ^= h >> 29;
-      }
-    }
-  }
-  return h;
-}
-
-static int mismatch_line(const sb_search *s, const sb_contract *k, int equal) {
-  for (int n = equal < 0 ? 0 : equal; n < SB_SLOTS - 1; n++) {
-    int line = sb_contract_slot_line(k, &s->capture->at, sb_slot_order[n]);
-    if (line >= 0) return line;
-  }
-  return k->line_count;
-}
-
-static void collect(walk *w, const sb_candidate *c, int equal) {
-  sb_search *s = w->s;
-  if (w->first_count == w->first_capacity) {
-    int capacity = w->first_capacity ? 2 * w->first_capacity : 256;
-    first *grown = realloc(w->firsts, (size_t)capacity * sizeof *grown);
-    if (!grown) return;
-    w->firsts = grown, w->first_capacity = capacity;
-  }
-  uint64_t h = hash_results(s, c->contract);
-  if (h == w->base_hash || h == 0) return;
-  first *f = &w->firsts[w->first_count];
-  *f = (first){.candidate = *c, .hash = h, .representative = w->first_count};
-  sb_search_change(c, w->from, &f->made);
-  f->mismatch = mismatch_line(s, c->contract, equal);
-  f->made.to = f->contract = sb_contract_copy(c->contract, s->arena);
-  for (int i = 0; i < w->first_count; i++)
-    if (w->firsts[i].hash == h) {
-      f->representative = i;
-      break;
-    }
-  if (f->contract) w->first_count++;
-}
-
-static bool try_one(void *context, const sb_candidate *c) {
-  walk *w = context;
-  sb_search *s = w->s;
-  int equal = 0;
-  if (!wanted(w, c->mechanism) || c->line > w->mismatch || !sb_search_confirms(s, c)) {
-    sb_arena_reset(s->passing);
-    return true;
-  }
-  s->tried++;
-  if (sb_search_holds(s, c->contract, 0, &equal))
-    sb_search_add(s, w->prefix, c, w->from);
-  else if (equal >= 0 && w->firsts)
-    collect(w, c, equal);
-  sb_arena_reset(s->passing);
-  return !sb_search_spent(s);
 }
 
 static int by_rank(const void *a, const void *b) {
@@ -303,44 +266,3 @@ static int by_rank(const void *a, const void *b) {
 }
 
 void sb_search_order(sb_search *s) { qsort(s->sets, (size_t)s->set_count, sizeof *s->sets, by_rank); }
-
-static sb_status each(sb_search *s, walk *w, const sb_contract *from) {
-  w->s = s, w->from = from;
-  return sb_rewrite_each(from, &s->capture->cases[0].env, &s->fitted, NULL, s->passing, try_one, w);
-}
-
-sb_status sb_search_singles(sb_search *s, const sb_mechanism *const *only, int count) {
-  walk w = {.only = only, .only_count = count, .mismatch = SB_MAX_LINES};
-  sb_status status = each(s, &w, s->base);
-  sb_search_order(s);
-  return status;
-}
-
-sb_status sb_search_pairs(sb_search *s) {
-  walk one = {.mismatch = SB_MAX_LINES, .s = s};
-  one.firsts = malloc(256 * sizeof(first));
-  if (!one.firsts) return sb_fail(SB_NO_MEMORY, "no memory for a search");
-  one.first_capacity = 256;
-  one.base_hash = hash_results(s, s->base);
-  sb_contract_check(s->base, &s->capture->cases[0].env);
-  sb_status status = each(s, &one, s->base);
-  for (int pass = 0; pass < 2 && status == SB_OK; pass++) {
-    int found = s->set_count;
-    for (int i = 0; i < one.first_count && status == SB_OK && !sb_search_spent(s); i++) {
-      first *f = &one.firsts[i];
-      /* First one of each kind of result; once a pair is found, the others of that kind, for the alternatives. */
-      bool kind_found = false;
-      for (int k = 0; k < found; k++)
-        kind_found = kind_found || s->sets[k].made[0].mechanism == one.firsts[f->representative].candidate.mechanism;
-      if (pass == 0 ? f->representative != i : f->representative == i || !kind_found) continue;
-      if (sb_contract_check(f->contract, &s->capture->cases[0].env) != SB_OK) continue;
-      sb_set prefix = {.count = 1, .made = {f->made}};
-      walk two = {.prefix = &prefix, .mismatch = f->mismatch};
-      status = each(s, &two, f->contract);
-    }
-    if (s->set_count == 0) break;
-  }
-  free(one.firsts);
-  sb_search_order(s);
-  return status;
-}

@@ -2,11 +2,13 @@
 #ifndef SAMEBITS_EXPLAIN_SEARCH_H
 #define SAMEBITS_EXPLAIN_SEARCH_H
 
+#include "conformance/contract/eval.h"
 #include "conformance/explain/layout.h"
 #include "conformance/explain/view.h"
 #include "conformance/mechanisms/mechanism.h"
 
-enum { SB_MAX_SET = 12, SB_MAX_SETS = 48 };
+/* SB_WORKERS threads share a search for pairs; SB_PREFIXES quick views keep what a rewrite does not change. */
+enum { SB_MAX_SET = 12, SB_MAX_SETS = 48, SB_WORKERS = 4, SB_PREFIXES = 8 };
 
 /* One rewrite of a set, with the line that it changes. */
 typedef struct sb_change_made {
@@ -19,7 +21,7 @@ typedef struct sb_change_made {
 } sb_change_made;
 
 typedef struct sb_set {
-  int count;
+  int count, order; /* order: of the first rewrite among those that were tried */
   sb_change_made made[SB_MAX_SET];
   sb_contract *contract; /* rewritten and checked for the first case */
 } sb_set;
@@ -40,7 +42,12 @@ typedef struct sb_search {
   int set_count;
   sb_set sets[SB_MAX_SETS];
   int64_t tried;
-  double work; /* operations on elements so far */
+  double work, most_work;  /* operations on elements so far, and how many there may be */
+  const sb_contract *from; /* what is rewritten at present; its values in the first quick views: */
+  sb_eval prefix[SB_PREFIXES];
+  int prefix_count;
+  sb_scratch *prefix_scratch;
+  sb_arena *kept[SB_WORKERS]; /* of the threads; lives as long as the search */
 } sb_search;
 
 sb_status sb_search_begin(sb_search *search, const sb_capture *capture, const sb_contract *base);

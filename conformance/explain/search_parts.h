@@ -4,9 +4,27 @@
 
 #include "conformance/explain/search.h"
 
-/* Whether the contract reproduces the views from `first` on, by the fast kernels. *equal: slots of view 0 that are
- * equal before the first difference; -1: the contract is wrong for a case. */
-bool sb_search_holds(sb_search *search, sb_contract *contract, int first, int *equal);
+/* What follows rewrites `from`, which is checked for the first case: lines that a rewrite leaves alone are computed
+ * once.
+ */
+void sb_search_from(sb_search *search, const sb_contract *from);
+
+/* An evaluation of a view, in the search's scratch; its first `unchanged` lines are those of sb_search_from. */
+void sb_search_eval(sb_search *search, int view, const sb_contract *contract, int unchanged, bool exact, sb_eval *eval,
+                    sb_eval *whole);
+
+/* Whether the contract reproduces all views, by the fast kernels. *equal: slots of view 0 that are equal before the
+ * first difference; -1: the contract is wrong for a case. */
+bool sb_search_holds(sb_search *search, sb_contract *contract, int unchanged, int *equal);
+
+/* Thread k's own search on the same views, which finds for itself; what it keeps lives in search->kept[k]. Merging adds
+ * the sets of all in their order, each combination of mechanisms once; at the end its work is added. */
+sb_status sb_search_share(sb_search *search, int k, sb_search **own);
+void sb_search_merge(sb_search *search, sb_search *const own[SB_WORKERS]);
+void sb_search_unshare(sb_search *search, sb_search *own);
+
+/* Whether a set of the same mechanisms is there. */
+bool sb_search_has(const sb_search *search, const sb_set *set);
 
 /* Whether the search has done all the work that it may: what is found by then is all. */
 bool sb_search_spent(const sb_search *search);
