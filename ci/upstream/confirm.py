@@ -1,9 +1,11 @@
 """A difference that was found, computed a third time: a few lines that share nothing with the contract, the emulator or the kernel.
 
-confirm(rule, file) takes the saved failure of a case: x, what the kernel gave (case.*) and what the contract says (expected.*). Each
-rule states in plain arithmetic what the kernel and what its package's description would store as scales; both must be the bits of
-the file, for every group. Gives the number of scales in which they part; raises AssertionError where a bit is another.
+confirm(rule, tile, file) takes the saved failure of a case: x, what the kernel gave (case.*) and what the contract says (expected.*). Each
+rule states in plain arithmetic what the kernel and what its package's description would store as scales and as codes; both must be the
+bits of the file, for every group and every element (a NaN is a NaN). Gives the number of scales and of codes in which they part; raises
+AssertionError where a bit is another.
 """
+import bisect
 import json
 import math
 import struct
@@ -18,7 +20,25 @@ def read(path):
 
 
 def f32(value):
-    return struct.unpack("<f", struct.pack("<f", value))[0] if abs(value) < 3.4e38 or math.isinf(value) else math.copysign(math.inf, value)
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+E4M3 = [(c & 7) / 512 if c < 8 else (8 + (c & 7)) * 2.0 ** ((c >> 3) - 10) for c in range(127)]  # by code: 0 to 448
+
+
+def e4m3(value):
+    """The byte: round to nearest even, beyond 448 it stays 448, NaN is 0x7f."""
+    if math.isnan(value):
+        return 0x7F
+    sign, size = 0x80 if math.copysign(1, value) < 0 else 0, min(abs(value), 448)
+    above = bisect.bisect_left(E4M3, size)
+    if E4M3[above] != size:
+        low, high = size - E4M3[above - 1], E4M3[above] - size
+        above -= low < high or (low == high and above % 2 == 1)
+    return sign | above
 
 
 def blocks(shape, tile):
@@ -37,20 +57,27 @@ def reciprocal(amax):  # f64 quotient, rounded to f32; its reciprocal, rounded t
 
 
 def float8(tile):
-    """(kernel, description) of one block: amax over the numbers alone, or NaN where any is NaN."""
+    """(kernel, description) of one block, each a scale and its codes. amax over the numbers alone, and 448 for a NaN; or NaN where any is."""
     numbers = [abs(v) for v in tile if not math.isnan(v)]
-    kernel = reciprocal(max([*numbers, 1e-12]))
-    return kernel, math.nan if len(numbers) < len(tile) else reciprocal(max([*numbers, 1e-12]))
+    s = f32(448 / max([*numbers, 1e-12]))
+    scaled = [f32(v * s) for v in tile]
+    kernel = reciprocal(max([*numbers, 1e-12])), [0x7E if math.isnan(y) else e4m3(y) for y in scaled]
+    if len(numbers) < len(tile):
+        return kernel, (math.nan, [0x7F] * len(tile))
+    return kernel, (kernel[0], [e4m3(y) for y in scaled])
 
 
 def mx_floor(tile):
-    """The exponent of the largest magnitude, less 8, as e8m0 stores it."""
+    """The exponent of the largest magnitude, less 8, as e8m0 stores it. The kernel passes over NaN, and has 1 for the smallest scale."""
     def biased(v):
         return max((struct.unpack("<I", struct.pack("<f", v))[0] >> 23 & 255) - 8, 0)
 
     numbers = [abs(v) for v in tile if not math.isnan(v)]
-    kernel = biased(max(numbers)) if numbers else 255 - 8
-    return kernel, 255 if len(numbers) < len(tile) else biased(max(numbers))
+    stored = biased(max(numbers)) if numbers else 255 - 8
+    kernel = stored, [e4m3(f32(v * (2.0 ** (127 - stored) if stored else 1))) for v in tile]
+    if len(numbers) < len(tile):
+        return kernel, (255, [0x7F] * len(tile))
+    return kernel, (stored, [e4m3(f32(v / 2.0 ** max(stored - 127, -126))) for v in tile])
 
 
 RULES = {"float8": (float8, "<f"), "mx-floor": (mx_floor, "<B")}
@@ -60,18 +87,26 @@ def same(a, b):
     return a == b or (a != a and b != b)
 
 
+def same_code(a, b):
+    return a == b or a & b & 0x7F == 0x7F
+
+
 def confirm(rule, tile, path):
     compute, form = RULES[rule]
     t = read(path)
     x = bf16(t["case.x"][1])
-    got, said = ([v[0] for v in struct.iter_unpack(form, t[n + ".scale"][1])] for n in ("case", "expected"))
-    parted = 0
+    scales = [[v[0] for v in struct.iter_unpack(form, t[n + ".scale"][1])] for n in ("case", "expected")]
+    codes = [t[n + ".codes"][1] for n in ("case", "expected")]
+    parted = [0, 0]
     for k, block in enumerate(blocks(t["case.x"][0], tile)):
-        kernel, description = compute([x[i] for i in block])
-        assert same(kernel, got[k]), f"scale {k}: the kernel gave {got[k]}, computed here {kernel}"
-        assert same(description, said[k]), f"scale {k}: the contract says {said[k]}, computed here {description}"
-        parted += not same(kernel, description)
-    assert parted, "no scale differs"
+        computed = compute([x[i] for i in block])
+        for who, (scale, own), got, stored in zip(("kernel", "contract"), computed, scales, codes):
+            assert same(scale, got[k]), f"scale {k}: the {who} gave {got[k]}, computed here {scale}"
+            for i, code in zip(block, own):
+                assert same_code(code, stored[i]), f"code {i}, of {x[i]}: the {who} gave {stored[i]}, computed here {code}"
+        parted[0] += not same(computed[0][0], computed[1][0])
+        parted[1] += sum(not same_code(a, b) for a, b in zip(computed[0][1], computed[1][1]))
+    assert any(parted), "nothing differs"
     return parted
 
 

@@ -88,8 +88,8 @@ def check(k, file):
     if len(again) != len(k["fills"]) or any(c["status"] != "PASS" for c in again):
         return "differs: unexplained", err, failed[0]["repro"]
     saved = glob.glob(os.path.join(build, "failures", k["name"], f"{k['contract']}_*"))
-    count = sum(confirm(k["confirm"], k["tile"], file) for file in saved)
-    return "differs: " + k["mechanism"], f"{words}; {count:,} scales confirmed by host code", failed[0]["repro"]
+    scales, codes = map(sum, zip(*(confirm(k["confirm"], k["tile"], file) for file in saved)))
+    return "differs: " + k["mechanism"], f"{words}; {scales:,} scales and {codes:,} codes confirmed by host code", failed[0]["repro"]
 
 
 def tensors(k):
