@@ -53,7 +53,8 @@ static int list(int argc, char **argv) {
   static const struct argp argp = {table, parse, "", "Lists the contracts.", NULL, NULL, NULL};
   options o = {0};
   int exit_code = sb_parse_options(&argp, argc, argv, &o);
-  for (int i = 0; !exit_code && i < sb_contracts_count(); i++) puts(sb_contracts_name(i));
+  for (int i = 0; !exit_code && i < sb_contracts_count(); i++)
+    if (sb_contracts_offers(i)) puts(sb_contracts_name(i));
   return exit_code;
 }
 
@@ -128,7 +129,8 @@ static sb_status run_case(const sb_safetensors *f, const char *name, size_t leng
     if (t) in[s] = *t;
   }
   sb_status status = sb_contract_run(c, in, out);
-  if (status != SB_OK) return sb_fail_in(status, "case %.*s", (int)length, name);
+  if (status == SB_INVALID) status = SB_FILE; /* the tensors do not fit the step */
+  if (status != SB_OK) return sb_fail_in(status, "%s: case %.*s", sb_safetensors_path(f), (int)length, name);
   for (int s = 0; s < SB_SLOTS && status == SB_OK; s++) {
     if (!out[s].data && !(s == SB_X && in[s].data)) continue;
     const sb_tensor *t = out[s].data ? &out[s] : &in[s];
@@ -150,7 +152,7 @@ static sb_status run_file(const options *o) {
   held h = {0};
   int cases = 0;
   sb_status status = sb_safetensors_open(o->input, &f);
-  if (status == SB_OK) status = case_of(o, f, &c);
+  if (status == SB_OK && (status = case_of(o, f, &c))) sb_fail_in(status, "%s", o->input);
   if (status == SB_OK) status = sb_safetensors_writer_new(&w);
   const char *anchor = strcmp(c.step, "dequantize") == 0 ? "codes" : "x";
   for (int i = 0; status == SB_OK && i < sb_safetensors_count(f); i++) {

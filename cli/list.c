@@ -130,7 +130,8 @@ static int list_cases(int argc, char **argv) {
 
 static int list_contracts(int argc, char **argv) {
   int exit_code = no_options(argc, argv);
-  for (int i = 0; !exit_code && i < sb_contracts_count(); i++) puts(sb_contracts_name(i));
+  for (int i = 0; !exit_code && i < sb_contracts_count(); i++)
+    if (sb_contracts_offers(i)) puts(sb_contracts_name(i));
   return exit_code;
 }
 

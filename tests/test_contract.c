@@ -88,6 +88,7 @@ START_TEST(printing_is_the_inverse_of_parsing) {
     char *text, *again;
     sb_contract *k;
     const sb_status status = sb_contract_text(sb_contracts_name(i), &text);
+    ck_assert_msg(sb_contracts_offers(i) == (status == SB_OK), "%s: listed and refused", sb_contracts_name(i));
     if (status == SB_UNSUPPORTED && strstr(sb_message(), "quantize is no part of this contract")) {
       ck_assert_ptr_nonnull(strstr(sb_contracts_name(i), "/quantize@torchao-0.18-cpu+mslk-cpu-fallback"));
       refused++;

@@ -56,6 +56,25 @@ START_TEST(the_walk_through_runs) {
 }
 END_TEST
 
+/* README's explanation of PR #1964 is what the program prints, to the letter. */
+START_TEST(the_readme_shows_what_is_printed) {
+  static const char start[] = "$ build/samebits explain '";
+  static char shown[1 << 15];
+  FILE *page = fopen(SAMEBITS_SOURCE_DIR "/README.md", "r");
+  char line[1024], command[1024] = "";
+  ck_assert_ptr_nonnull(page);
+  while (fgets(line, sizeof line, page) && !*command)
+    if (strncmp(line, start, strlen(start)) == 0) snprintf(command, sizeof command, "%s", line + strlen("$ build/"));
+  for (bool more = true; more; more = fgets(line, sizeof line, page) && strncmp(line, "```", 3) != 0)
+    strncat(shown, line, sizeof shown - strlen(shown) - 1);
+  fclose(page);
+  ck_assert_int_ne(*command, 0);
+  command[strcspn(command, "\n")] = 0;
+  ck_assert_int_eq(shell("%s", command), 1);
+  ck_assert_str_eq(output, shown);
+}
+END_TEST
+
 #define INT8 "int8-dynamic-act-int4-weight/activation/prepare@aligned"
 
 /* A manifest's kernel for a recipe that only a contract knows: right and wrong PTX are told apart on the emulator, and
@@ -183,6 +202,7 @@ int main(void) {
   tcase_set_timeout(tests, 0);
   tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
   tcase_add_test(tests, the_walk_through_runs);
+  tcase_add_test(tests, the_readme_shows_what_is_printed);
   tcase_add_test(tests, a_manifest_serves_an_own_recipe);
   tcase_add_test(tests, mistakes_are_told);
   tcase_add_test(tests, both_and_replacement);

@@ -377,6 +377,8 @@ def same_bits(a, b):
     """As they are stored: an integer has no -0, NaN is one class."""
     for k in a:
         (kind, u), (other, v) = raw(*a[k]), raw(*b[k])
+        if u.shape != v.shape:
+            return False
         nan = (u != u) & (v != v)
         if kind != other or not ((u.view(f"u{u.itemsize}") == v.view(f"u{v.itemsize}")) | nan).all():
             return False
@@ -420,9 +422,7 @@ def one(g, index, out, seed, damage=False):
     layout = g.choice(list(LAYOUTS)) if "packed" in got and len(picked) < 2 and g.random() < 0.4 and c["group"] else ""
     if layout:
         got["packed"] = (pack(got["codes"][0], layout), "u8")
-        truth = LAYOUTS[layout] + truth if len(LAYOUTS[layout]) + len(truth) < 3 else truth
-        if len(LAYOUTS[layout]) + len(truth) > 3:
-            layout = ""
+        truth = LAYOUTS[layout] + truth
     tensors = {k: raw(*v) for k, v in got.items()}
     if step == "convert" and flavor == "torchao-0.18-cpu" and function is int4:
         tensors.pop("output")
@@ -471,7 +471,8 @@ def generate(out, count, seed):
 
 
 def score(out, program):
-    """right: the answer is the truth. listed: the truth is an alternative that gives every bit as well. wrong: neither."""
+    """right: the answer is the truth. listed: the truth is an alternative that gives every bit as well. smaller: a part of the
+    truth, in another form than this file's, gives every bit. wrong: none of these."""
     tally, worst, longest = {}, (0, ""), (0, "")
     for line in open(os.path.join(out, "truth.tsv")):
         label, verdict, truth, what = line.rstrip("\n").split("\t")
@@ -486,8 +487,10 @@ def score(out, program):
             result = f"{verdict} called {answer['verdict'][:60]}"
         elif verdict != "explained" or ids == wanted:
             result = "right"
+        elif any(set(a) == wanted for a in answer["alternatives"]):
+            result = "listed"
         else:
-            result = "listed" if any(set(a) == wanted for a in answer["alternatives"]) else "wrong"
+            result = "smaller" if ids < wanted else "wrong"
         tally[(verdict, result)] = tally.get((verdict, result), 0) + 1
         if result != "right":
             print(f"{label}: {result}: {truth} -> {'+'.join(sorted(ids))}   {what}")

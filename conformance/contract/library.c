@@ -256,6 +256,16 @@ sb_status sb_contract_load(const sb_contract_case *c, sb_contract **contract) {
   return status;
 }
 
+bool sb_contracts_offers(int index) {
+  sb_contract_case c;
+  sb_contract *k = NULL;
+  if (!library.entries[index].operation || sb_contract_case_parse(library.entries[index].name, SB_F32, 0, &c))
+    return true;
+  const bool refused = sb_contract_load(&c, &k) == SB_UNSUPPORTED;
+  sb_contract_free(k);
+  return !refused;
+}
+
 sb_status sb_contract_text(const char *name, char **text) {
   sb_contract_case c;
   sb_contract *k;

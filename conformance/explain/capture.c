@@ -14,6 +14,20 @@ bool sb_step_yields(const sb_contract_case *c, sb_slot s) {
   return true;
 }
 
+/* What a single operation takes has to be there: the contract has no lines for it. */
+static sb_status operands_are_there(const sb_contract_case *c, const sb_contract *k, const sb_tensor in[SB_SLOTS]) {
+  static const sb_slot operands[] = {SB_SCALE, SB_ZERO_POINT, SB_ROW_SCALE};
+  if (strcmp(c->step, "quantize") != 0 && strcmp(c->step, "dequantize") != 0) return SB_OK;
+  for (int i = 0; i < 3; i++) {
+    const sb_slot s = operands[i];
+    const int line = sb_line_find(k, k->operation[s] ? k->operation[s] : sb_slot_names[s]);
+    const sb_node *e = line < 0 ? NULL : k->lines[line].expr;
+    const bool taken = e && e->op == C_NAME && strcmp(e->name, k->lines[line].name) == 0; /* left by the cut */
+    if (taken && !in[s].data) return sb_fail(SB_FILE, "there is no %s, which %s takes", sb_slot_names[s], c->step);
+  }
+  return SB_OK;
+}
+
 static sb_status add_case(sb_capture *cap, const sb_contract *k, const char *name, const sb_tensor in[SB_SLOTS],
                           const sb_tensor out[SB_SLOTS]) {
   sb_capture_case *grown = realloc(cap->cases, (size_t)(cap->count + 1) * sizeof *grown);
@@ -84,7 +98,11 @@ sb_status sb_capture_read(const sb_safetensors *f, sb_capture *cap) {
     if (n <= m || n - m >= sizeof label || strcmp(name + n - m, anchor) != 0) continue;
     snprintf(label, sizeof label, "%.*s", (int)(n - m), name);
     tensors_of(f, name, n - m, in);
-    status = add_case(cap, k, label, in, in);
+    status = operands_are_there(&cap->at, k, in);
+    if (status == SB_OK) status = add_case(cap, k, label, in, in);
+    if (status == SB_OK) status = sb_contract_check(k, &cap->cases[cap->count - 1].env);
+    if (status == SB_INVALID || status == SB_UNSUPPORTED)
+      status = SB_FILE; /* what the file says of itself does not fit */
     if (status != SB_OK) sb_fail_in(status, "case %s", label);
   }
   int64_t something = 0;

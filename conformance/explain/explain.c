@@ -139,12 +139,16 @@ static bool given_is(given *g, const sb_capture *plain) {
 static sb_status try_layouts(const sb_capture *cap, sb_contract *base, bool rewrites, sb_explanation *e) {
   given all;
   sb_status status = given_make(cap, base, &all);
+  /* Captured codes tell how the packed ones lie; else each layout would be a search of its own. */
+  int most = 2;
+  for (int i = 0; i < cap->count; i++)
+    if (!cap->cases[i].slot[SB_CODES].values || !cap->cases[i].slot[SB_PACKED].values) most = 1;
   int fewest = 99;
   for (int i = 0; i < sb_layout_count() && status == SB_OK; i++) {
     sb_layout l;
     sb_capture plain;
     sb_layout_at(i, &l);
-    if (l.id_count > fewest || (rewrites && l.id_count > 1)) break;
+    if (l.id_count > fewest || (rewrites && l.id_count > most)) break;
     if (!sb_layout_undo(cap, &l, &plain)) continue;
     if (rewrites ? !sb_layout_plausible(cap, &plain, &l) : !given_is(&all, &plain)) {
       sb_layout_free(cap, &plain);

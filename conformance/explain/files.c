@@ -29,6 +29,7 @@ sb_status sb_explain_file(const char *path, const sb_explain_options *options, s
   if (status != SB_OK) return status;
   status = explain(&cap, &cap.at, options, out);
   sb_capture_close(&cap);
+  if (status == SB_INVALID) status = SB_FILE; /* what the file says of itself does not fit */
   return status == SB_OK ? status : sb_fail_in(status, "%s", path);
 }
 
@@ -82,6 +83,11 @@ static bool follows(const sb_capture *cap, const sb_contract_case *at) {
   return yes;
 }
 
+/* Whether a case is an operation or has parameters: another contract cannot take its tensors. */
+static bool is_part(const sb_contract_case *at) {
+  return sb_contract_is_operation(at) || strcmp(at->recipe, "affine") == 0;
+}
+
 sb_status sb_explain_files(const char *left, const char *right, const sb_explain_options *options,
                            sb_explanation **out) {
   sb_capture l, r;
@@ -91,6 +97,12 @@ sb_status sb_explain_files(const char *left, const char *right, const sb_explain
   sb_status status = sb_capture_open(left, &l);
   if (status != SB_OK) return status;
   status = sb_capture_open(right, &r);
+  const bool part = status == SB_OK && (is_part(&l.at) || is_part(&r.at));
+  if (part && (strcmp(l.at.step, r.at.step) != 0 || strcmp(l.at.recipe, r.at.recipe) != 0))
+    status = sb_fail(SB_FILE, "%s of %s and %s of %s take different tensors", l.at.step, l.at.recipe, r.at.step,
+                     r.at.recipe);
+  else if (status == SB_OK && r.at.dtype != l.at.dtype)
+    status = sb_fail(SB_FILE, "the files are not of one dtype");
   if (status == SB_OK) {
     /* From the side that its own contract gives; the left one where both do. */
     bool from_right = !follows(&l, &l.at) && follows(&r, &r.at);
@@ -101,10 +113,10 @@ sb_status sb_explain_files(const char *left, const char *right, const sb_explain
       l.at = at;
     else
       r.at = at;
-    if (r.at.dtype != l.at.dtype) status = sb_fail(SB_FILE, "the files are not of one dtype");
-    if (status == SB_OK) status = explain(from_right ? &l : &r, &at, &sets, out);
-    sb_capture_close(&r);
+    status = explain(from_right ? &l : &r, &at, &sets, out);
   }
+  if (status == SB_INVALID) status = SB_FILE;
+  sb_capture_close(&r);
   sb_capture_close(&l);
   return status == SB_OK ? status : sb_fail_in(status, "%s, %s", left, right);
 }

@@ -17,6 +17,8 @@ sb_status sb_contracts_add(const char *folder);
 /* Names in alphabetical order; the single operations, which are slices of a prepare contract, are among them. */
 int sb_contracts_count(void);
 const char *sb_contracts_name(int index);
+/* Whether the contract has this operation: an operation whose result does not come from what it takes is refused. */
+bool sb_contracts_offers(int index);
 
 /* The text as written; NULL: no such contract. An operation gives the prepare contract that it is a slice of. */
 const char *sb_contracts_text(const char *name);
