@@ -189,11 +189,11 @@ sb_status sb_plot_throughput(const sb_run_report *r, const sb_point *points, int
   put_data(&g, points, count, plot.to);
   const double height = HEAD + g.kernel_count * (double)ROW + FOOT;
   sb_plot_draw(&plot, "", height / WIDTH);
-  fprintf(
-      plot.to,
-      "unset key; unset title; set logscale x 2; set logscale y 10\nset xrange [%.9g:%.9g]; set yrange [%.9g:%.9g]\n"
-      "set xtics font ',11'; set ytics 10 font ',11'; set mytics 1; set multiplot\n",
-      g.least_size / 1.15, g.most_size * 1.15, g.low, g.high);
+  fprintf(plot.to,
+          "unset key; unset title; set samples 2; set logscale x 2; set logscale y 10\nset xrange [%.9g:%.9g]; set "
+          "yrange [%.9g:%.9g]\n"
+          "set xtics font ',11'; set ytics 10 font ',11'; set mytics 1; set multiplot\n",
+          g.least_size / 1.15, g.most_size * 1.15, g.low, g.high);
   if (g.size_count <= SIZES) {
     fputs("set xtics (", plot.to);
     for (int i = 0; i < g.size_count; i++) fprintf(plot.to, "%s%.9g", i ? ", " : "", g.sizes[i]);
