@@ -24,6 +24,7 @@ typedef struct tally {
   sb_table table;
   sb_required required;
   sb_expectations expectations;
+  sb_verifier *verifier; /* of all devices: what rows say of contracts is the same on each */
   int64_t statuses[SB_CASE_STATUSES], elements, total, done, bad;
   char *problems[MAX_PROBLEMS];
   char in_part[64]; /* what only one side of a case had, of the first such case */
@@ -75,47 +76,75 @@ typedef struct place {
   sb_device *device;
 } place;
 
-/* Counts a case's verdict, prints and saves what is not PASS. */
-static sb_status take_result(void *context, const sb_case *c, sb_status status, sb_result *result) {
+/* What the device takes in the case's place is what expectations speak of; its text. */
+static sb_status taken_case(const place *here, const sb_case *c, sb_case *taken, char text[SB_CASE_TEXT]) {
+  *taken = *c;
+  const sb_status status = sb_device_adapt(here->device, &taken->spec);
+  sb_case_print(taken, text);
+  return status ? sb_fail_in(status, "%s", text) : SB_OK;
+}
+
+static const char *repro_of(const tally *t, const sb_case *c, char repro[SB_REPRO_TEXT]) {
+  const sb_check_request *r = t->r;
+  return sb_repro(c, &(sb_repro_options){r->input, r->device.kernels, r->contracts, r->device.lift_gates}, repro);
+}
+
+/* The verdict by the expectations, and the case's line in the run. */
+static sb_status record_result(void *context, const sb_case *c, sb_status status, sb_result *result) {
   tally *t = ((place *)context)->t;
-  sb_device *device = ((place *)context)->device;
   char text[SB_CASE_TEXT], repro[SB_REPRO_TEXT];
-  sb_case taken = *c; /* what the device takes in its place is what expectations speak of */
-  if (!status) status = sb_device_adapt(device, &taken.spec);
-  sb_case_print(&taken, text);
-  if (status) return sb_fail_in(status, "%s", text);
+  sb_case taken;
+  if (!status) status = taken_case(context, c, &taken, text);
+  if (status) return status;
   sb_expect(&t->expectations, text, result);
+  return t->replaying ? SB_OK : sb_run_write_case(t->writer, c, &taken, result, repro_of(t, c, repro));
+}
+
+static sb_status save(const place *here, const sb_case *c, const sb_result *result) {
+  sb_check_options keeping = here->t->r->check;
+  sb_result again;
+  keeping.keep = true;
+  sb_status status = sb_check(here->device, c, &keeping, &again);
+  if (status) return status;
+  again.status = result->status;
+  memcpy(again.mechanisms, result->mechanisms, sizeof again.mechanisms);
+  status = sb_save_failure(here->t->r->save, c, &again, here->device);
+  sb_result_free(&again);
+  return status;
+}
+
+/* Counts a recorded verdict, prints and saves what is not PASS. */
+static sb_status count_result(void *context, const sb_case *c, sb_status status, sb_result *result) {
+  tally *t = ((place *)context)->t;
+  char text[SB_CASE_TEXT], repro[SB_REPRO_TEXT];
+  sb_case taken;
+  if (status) {
+    taken_case(context, c, &taken, text);
+    return sb_fail_in(status, "%s", text);
+  }
   t->statuses[result->status]++;
   t->exit_code = sb_exit_join(t->exit_code, sb_exit_of_case(result->status));
   const bool good = result->status == SB_PASS || result->status == SB_EXPECTED;
   if (good || result->status == SB_FAIL) t->elements += result->elements;
   if (*result->not_compared && t->in_parts++ == 0) snprintf(t->in_part, sizeof t->in_part, "%s", result->not_compared);
   if (good)
-    sb_required_fill(&t->required, &c->spec, device->name, result->elements);
+    sb_required_fill(&t->required, &c->spec, ((place *)context)->device->name, result->elements);
   else
     t->bad++;
-  sb_repro(c, &(sb_repro_options){t->r->input, t->r->device.kernels, t->r->contracts, t->r->device.lift_gates}, repro);
-  if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro);
+  if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro_of(t, c, repro));
   const bool ends = result->status == SB_CRASH || result->status == SB_TIMEOUT; /* and would take this process along */
-  if (result->status != SB_PASS && t->r->save && !ends) {
-    sb_check_options keeping = t->r->check;
-    sb_result again;
-    keeping.keep = true;
-    status = sb_check(device, c, &keeping, &again);
-    if (!status) {
-      again.status = result->status;
-      memcpy(again.mechanisms, result->mechanisms, sizeof again.mechanisms);
-      status = sb_save_failure(t->r->save, c, &again, device);
-      sb_result_free(&again);
-    }
-  }
-  if (!status && !t->replaying) status = sb_run_write_case(t->writer, c, &taken, result, repro);
+  if (result->status != SB_PASS && t->r->save && !ends) status = save(context, c, result);
   if (!status) status = sb_table_add(&t->table, c, result);
   bool unexpected = sb_exit_of_case(result->status) != SB_EXIT_OK;
   if (unexpected && (t->r->fail_fast || (t->r->max_errors && t->bad >= t->r->max_errors))) t->stopped = true;
   t->done++;
   show_progress(t);
   return status;
+}
+
+static sb_status take_result(void *context, const sb_case *c, sb_status status, sb_result *result) {
+  if (!status) status = record_result(context, c, status, result);
+  return count_result(context, c, status, result);
 }
 
 /* Cells that the selection covers and that were not filled. */
@@ -199,10 +228,11 @@ static sb_status run_device(tally *t, const char *name) {
   if (!status) status = sb_select(&t->r->selection, device, &list);
   if (!status) status = sb_expectations_load(t->r->expect, name, &t->expectations);
   if (!status && t->resumed) status = check_resumed(t, device);
-  sb_verifier *verifier = NULL;
   sb_check_options options = t->r->check;
-  if (!status) status = sb_verifier_new(&t->expectations, &verifier);
-  options.verify = sb_verify_case, options.verify_context = verifier;
+  if (!status)
+    status =
+        t->verifier ? sb_verifier_rows(t->verifier, &t->expectations) : sb_verifier_new(&t->expectations, &t->verifier);
+  options.verify = sb_verify_case, options.verify_context = t->verifier;
   if (!status) status = sb_run_write_header_of(t->writer, device, &t->r->selection, whole(t->r));
   t->total += list.count;
   for (int i = 0; i < list.count && !status; i++) {
@@ -216,17 +246,18 @@ static sb_status run_device(tally *t, const char *name) {
   for (int i = 0; i < list.count && !status; i++) {
     sb_case adapted = list.cases[i];
     /* What cannot be prepared is told where a case needs it. */
-    if (!sb_device_adapt(device, &adapted.spec)) sb_verifier_prepare(verifier, &adapted);
+    if (!sb_device_adapt(device, &adapted.spec)) sb_verifier_prepare(t->verifier, &adapted);
   }
+  /* A case's line is written as soon as it has ended; of a run that may stop, none that comes after the stop. */
+  const bool stops = t->r->fail_fast || t->r->max_errors;
   if (!status && list.count > 0)
-    status = sb_check_all(device, &t->r->device, &options, list.cases, list.count, jobs_for(t->r, device), take_result,
-                          &here, &t->stopped);
+    status = sb_check_all(device, &t->r->device, &options, list.cases, list.count, jobs_for(t->r, device),
+                          stops ? NULL : record_result, stops ? take_result : count_result, &here, &t->stopped);
   clear_progress(t);
   if (!status && !t->stopped) {
     check_required(t, name);
     check_outdated(t);
   }
-  sb_verifier_free(verifier);
   sb_expectations_free(&t->expectations);
   sb_case_list_free(&list);
   sb_device_close(device);
@@ -336,6 +367,7 @@ static int run(int argc, char **argv) {
   clock_gettime(CLOCK_MONOTONIC, &t.start);
   sb_status status = run_all(&t, &r);
   exit_code = status ? sb_report(argv[0], status) : t.exit_code;
+  sb_verifier_free(t.verifier);
   sb_table_free(&t.table);
   sb_required_free(&t.required);
   sb_run_file_close(t.resumed);

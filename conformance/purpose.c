@@ -4,13 +4,24 @@
 
 enum { LEAST_ELEMENTS = 64, LEAST_BLOCK = 16 };
 
+/* The values of all codes of a byte, so that a loop over elements decodes none. */
+static void decode_bytes(sb_format format, double values[256]) {
+  for (int i = 0; i < 256; i++) {
+    const uint8_t code = (uint8_t)i;
+    values[i] = sb_load(format, &code, 0);
+  }
+}
+
 /* Codes: all equal, or more than half at the two ends. */
 static void check_codes(sb_checking *k, const sb_tensor *codes) {
   int64_t count = sb_tensor_count(codes), ends = 0;
   if (!codes->data || count < LEAST_ELEMENTS) return;
+  const uint8_t *bytes = sb_format_of(codes->format)->bits == 8 ? codes->data : NULL;
+  double values[256];
+  if (bytes) decode_bytes(codes->format, values);
   double first = sb_load(codes->format, codes->data, 0), low = first, high = first;
   for (int64_t i = 1; i < count; i++) {
-    double code = sb_load(codes->format, codes->data, i);
+    double code = bytes ? values[bytes[i]] : sb_load(codes->format, codes->data, i);
     low = code < low ? code : low;
     high = code > high ? code : high;
   }
@@ -19,7 +30,7 @@ static void check_codes(sb_checking *k, const sb_tensor *codes) {
     return;
   }
   for (int64_t i = 0; i < count; i++) {
-    double code = sb_load(codes->format, codes->data, i);
+    double code = bytes ? values[bytes[i]] : sb_load(codes->format, codes->data, i);
     ends += code == low || code == high;
   }
   if (2 * ends > count && sb_fill_block(&k->c->spec, k->c->cols) >= LEAST_BLOCK && high - low > 3)
@@ -32,15 +43,13 @@ static sb_status check_scales(sb_checking *k) {
   sb_spec choose;
   sb_tensor slots[SB_SLOTS] = {0}, given[SB_SLOTS] = {0};
   const double small = 0x1p-20;
-  double amax = 0;
+  bool large = false;
   int64_t count = sb_tensor_count(&k->x);
-  for (int64_t i = 0; i < count; i++) {
+  for (int64_t i = 0; i < count && !large; i++) {
     double value = sb_load(k->x.format, k->x.data, i);
-    value = value < 0 ? -value : value;
-    amax = value > amax ? value : amax;
+    large = value > small || value < -small;
   }
-  if (amax > small || count < LEAST_ELEMENTS || sb_spec_step(&k->c->spec, SB_CHOOSE_QPARAMS, true, &choose))
-    return SB_OK;
+  if (large || count < LEAST_ELEMENTS || sb_spec_step(&k->c->spec, SB_CHOOSE_QPARAMS, true, &choose)) return SB_OK;
   given[SB_X] = k->x;
   slots[SB_X] = sb_tensor_2d(k->x.format, k->c->rows, k->c->cols);
   sb_status status = sb_tensor_alloc(&slots[SB_X]);

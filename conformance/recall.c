@@ -24,6 +24,13 @@ static void forget(place *p) {
   *p = (place){0};
 }
 
+void sb_input_key(const sb_case *c, char text[SB_CASE_TEXT]) {
+  sb_case key = *c;
+  key.spec.step = SB_BOTH;
+  key.device[0] = 0;
+  sb_case_print(&key, text);
+}
+
 /* The case's place; `text` is what it must hold. */
 static place *find(const sb_case *c, char text[SB_CASE_TEXT]) {
   if (recipe != c->spec.recipe || side != c->spec.path->side) {
@@ -31,10 +38,7 @@ static place *find(const sb_case *c, char text[SB_CASE_TEXT]) {
     recipe = c->spec.recipe;
     side = c->spec.path->side;
   }
-  sb_case key = *c;
-  key.spec.step = SB_BOTH;
-  key.device[0] = 0;
-  sb_case_print(&key, text);
+  sb_input_key(c, text);
   return &places[XXH3_64bits(text, strlen(text)) % PLACES];
 }
 

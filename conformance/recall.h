@@ -5,6 +5,9 @@
 
 #include "samebits/case.h"
 
+/* The text that cases of the same input share. */
+void sb_input_key(const sb_case *c, char text[SB_CASE_TEXT]);
+
 /* A new copy of the input of a case that differs from `c` in its step at most; false: it was not made in this thread,
  * or is forgotten. */
 bool sb_input_recall(const sb_case *c, sb_tensor *x);

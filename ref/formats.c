@@ -60,17 +60,16 @@ static const layout layouts[SB_FORMATS] = {
 
 typedef enum overflow { TO_INFINITY, TO_NAN, TO_MAX } overflow;
 
+/* 2^k, k from -1022 to 1023. */
+static double power(int k) { return sb_f64_from_bits((uint64_t)(k + 1023) << 52); }
+
 /* The bits of a finite or infinite magnitude, sign apart. */
 static uint64_t encode_magnitude(const layout *l, double magnitude, overflow policy) {
-  int exponent = l->min_exponent;
-  if (magnitude > 0 && !isinf(magnitude)) {
-    int e;
-    (void)frexp(magnitude, &e);
-    if (e - 1 > exponent) exponent = e - 1;
-  }
+  const int e = (int)(sb_f64_bits(magnitude) >> 52) - 1023; /* what is subnormal in f64 is far below min_exponent */
+  const int exponent = !isinf(magnitude) && e > l->min_exponent ? e : l->min_exponent;
   /* 1: the only rounding; scaling by a power of two is exact */
-  const double units = nearbyint(ldexp(magnitude, l->mantissa_bits - exponent));
-  if (isinf(magnitude) || ldexp(units, exponent - l->mantissa_bits) > l->max) {
+  const double units = nearbyint(magnitude * power(l->mantissa_bits - exponent));
+  if (isinf(magnitude) || units * power(exponent - l->mantissa_bits) > l->max) {
     if (policy == TO_INFINITY) return l->infinity;
     if (policy == TO_NAN) return l->nan;
     return encode_magnitude(l, l->max, policy);
@@ -95,8 +94,8 @@ static double decode(sb_format format, uint64_t bits) {
   if (format == SB_E4M3 && magnitude == l->nan) return (double)NAN;
   const int field = (int)(magnitude >> l->mantissa_bits);
   const uint64_t fraction = magnitude & (hidden - 1);
-  if (field == 0) return sign * ldexp((double)fraction, l->min_exponent - l->mantissa_bits);
-  return sign * ldexp((double)(fraction + hidden), field - 1 + l->min_exponent - l->mantissa_bits);
+  if (field == 0) return sign * (double)fraction * power(l->min_exponent - l->mantissa_bits);
+  return sign * (double)(fraction + hidden) * power(field - 1 + l->min_exponent - l->mantissa_bits);
 }
 
 uint16_t sb_f32_to_f16(float value) { return (uint16_t)encode(SB_F16, (double)value, TO_INFINITY); }
@@ -133,9 +132,22 @@ uint64_t sb_load_bits(sb_format format, const void *data, int64_t index) {
   const int bits = infos[format].bits;
   const uint8_t *bytes = data;
   if (bits == 4) return (uint64_t)(bytes[index / 2] >> (index & 1 ? 4 : 0)) & 0xf;
-  uint64_t value = 0;
-  memcpy(&value, bytes + index * (bits / 8), (size_t)bits / 8);
-  return value;
+  uint16_t two;
+  uint32_t four;
+  uint64_t eight;
+  switch (bits) { /* each a plain load */
+  case 8:
+    return bytes[index];
+  case 16:
+    memcpy(&two, bytes + index * 2, sizeof two);
+    return two;
+  case 32:
+    memcpy(&four, bytes + index * 4, sizeof four);
+    return four;
+  default:
+    memcpy(&eight, bytes + index * 8, sizeof eight);
+    return eight;
+  }
 }
 
 static void store_bits(sb_format format, void *data, int64_t index, uint64_t value) {

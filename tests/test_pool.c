@@ -7,17 +7,25 @@
 enum { CASES = 40 };
 
 typedef struct seen {
-  int count, stop_at;
+  int count, stop_at, early[CASES]; /* early: how often `first` had the case */
   bool stop;
   char digests[CASES][SB_SLOTS][SB_DIGEST_TEXT];
   int64_t elements[CASES];
 } seen;
+
+static sb_status note(void *context, const sb_case *c, sb_status status, sb_result *result) {
+  ck_assert_int_eq(status, SB_OK);
+  ck_assert_int_eq(result->status, SB_PASS);
+  ((seen *)context)->early[c->seed - 1]++;
+  return SB_OK;
+}
 
 static sb_status remember(void *context, const sb_case *c, sb_status status, sb_result *result) {
   seen *s = context;
   ck_assert_int_eq(status, SB_OK);
   ck_assert_int_eq((int)c->seed, s->count + 1); /* in the order of the list */
   ck_assert_int_eq(result->status, SB_PASS);
+  ck_assert_int_eq(s->early[s->count], 1);
   memcpy(s->digests[s->count], result->digests, sizeof result->digests);
   s->elements[s->count++] = result->elements;
   s->stop = s->count == s->stop_at;
@@ -37,11 +45,11 @@ static void run(int jobs, int stop_at, seen *s) {
   sb_device *device;
   *s = (seen){.stop_at = stop_at};
   sb_ok(sb_device_open("ref", &device_options, &device));
-  sb_ok(sb_check_all(device, &device_options, &options, cases, CASES, jobs, remember, s, &s->stop));
+  sb_ok(sb_check_all(device, &device_options, &options, cases, CASES, jobs, note, remember, s, &s->stop));
   sb_device_close(device);
 }
 
-/* The number of processes changes neither the results nor their order. */
+/* The number of processes changes neither the results nor their order, and each is told once when its case ends. */
 START_TEST(processes_change_nothing) {
   static seen alone, together;
   run(1, 0, &alone);

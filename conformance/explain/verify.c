@@ -33,18 +33,28 @@ struct sb_verifier {
   entry *entries[MAX_ENTRIES];
 };
 
+sb_status sb_verifier_rows(sb_verifier *v, const sb_expectations *rows) {
+  sb_id_list *ids = calloc((size_t)rows->count + 1, sizeof *ids);
+  if (!ids) return sb_fail(SB_NO_MEMORY, "no memory for expectations");
+  free(v->ids);
+  v->ids = ids;
+  v->rows = rows;
+  for (int i = 0; i < rows->count; i++)
+    if (sb_id_list_parse(rows->rows[i].mechanisms, &v->ids[i])) {
+      char why[512];
+      snprintf(why, sizeof why, "%s", sb_message());
+      return sb_fail(SB_FILE, "%s: line %d: %s", rows->path, rows->rows[i].line, why);
+    }
+  return SB_OK;
+}
+
 sb_status sb_verifier_new(const sb_expectations *rows, sb_verifier **verifier) {
   sb_verifier *v = calloc(1, sizeof *v);
   *verifier = NULL;
   sb_status status = SB_OK;
-  if (v) v->rows = rows, v->arena = sb_arena_new(), v->ids = calloc((size_t)rows->count + 1, sizeof *v->ids);
-  if (!v || !v->arena || !v->ids) status = sb_fail(SB_NO_MEMORY, "no memory for expectations");
-  for (int i = 0; i < rows->count && !status; i++)
-    if (sb_id_list_parse(rows->rows[i].mechanisms, &v->ids[i])) {
-      char why[512];
-      snprintf(why, sizeof why, "%s", sb_message());
-      status = sb_fail(SB_FILE, "%s: line %d: %s", rows->path, rows->rows[i].line, why);
-    }
+  if (v) v->arena = sb_arena_new();
+  if (!v || !v->arena) status = sb_fail(SB_NO_MEMORY, "no memory for expectations");
+  if (!status) status = sb_verifier_rows(v, rows);
   if (status)
     sb_verifier_free(v);
   else

@@ -86,12 +86,14 @@ sb_status sb_view_compare(const sb_view *v, const sb_contract *k, const sb_contr
   sb_line_stored(k, &v->env, line, values, rows * cols, stored);
   bool floating = sb_cf_is_float(cap->format) && sb_cf_is_float((int)t.format);
   int64_t fine = ccols > cols ? ccols : cols;
+  const int64_t a_width = fine / ccols, b_width = fine / cols;
   for (int64_t i = 0; i < rows; i++) {
     int64_t base = tile_row(v, tile, i) * ccols;
     if (ccols == cols && memcmp(cap->values + base, stored + i * cols, (size_t)cols * sizeof *stored) == 0) continue;
     for (int64_t j = 0; j < fine; j++) {
-      int64_t a = base + j * ccols / fine;
-      double got = cap->values[a], want = sb_as_captured(stored[i * cols + j * cols / fine], cap->format);
+      int64_t a = base + (a_width == 1 ? j : j / a_width), b = i * cols + (b_width == 1 ? j : j / b_width);
+      if (stored[b] == cap->values[a] && stored[b] != 0) continue; /* the same bits; zeros may differ in their sign */
+      double got = cap->values[a], want = sb_as_captured(stored[b], cap->format);
       if (sb_same_value(want, got, floating)) continue;
       if (d->different++ == 0) d->first = a, d->expected = want, d->got = got;
       if (limit && d->different >= limit) return d->elements = rows * fine, SB_OK;

@@ -77,6 +77,9 @@ typedef struct sb_verifier sb_verifier;
 sb_status sb_verifier_new(const sb_expectations *rows, sb_verifier **verifier);
 void sb_verifier_free(sb_verifier *verifier);
 
+/* Other rows for the same verifier, say those of another device: what was derived stays. Errors as sb_verifier_new. */
+sb_status sb_verifier_rows(sb_verifier *verifier, const sb_expectations *rows);
+
 /* Derives what a case will need, so that processes started later share it. */
 sb_status sb_verifier_prepare(sb_verifier *verifier, const sb_case *c);
 
