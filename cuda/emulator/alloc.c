@@ -139,7 +139,7 @@ bool mem_free(u64 base) {
     Free *f = malloc(sizeof *f);
     if (f) *f = (Free){first, granules, free_list}, free_list = f;
     notes_free((void *)(uintptr_t)al->init, (size_t)((al->size + 63) / 64 + 2) * 8);
-    if (al->race) (void)munmap(al->race, (size_t)race_words(al) * 2 * sizeof *al->race);
+    race_cells_free(al);
     free((void *)al->touched[0]), free((void *)al->touched[1]), free(al);
   }
   pthread_mutex_unlock(&lock);

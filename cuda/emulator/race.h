@@ -39,6 +39,7 @@ void race_release(RaceHold h);
 
 /* The cells of an allocation in this launch: all writers, behind them all readers. NULL: no memory for them. */
 u32 *race_cells(Launch *l, Alloc *al);
+void race_cells_free(Alloc *al);
 static inline u64 race_words(const Alloc *al) { return al->size / 4 + 2; }
 
 /* A given order of the accesses of blocks (samebitsEmuSetSchedule). */

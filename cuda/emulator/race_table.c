@@ -49,6 +49,13 @@ RaceBytes *race_spill(RaceTable *t, u32 *writer, u32 *reader) {
 /* Cells are kept from launch to launch; the epoch tells whose they are. Clearing is cheaper than new pages while it is
    short. */
 enum { CELLS_SMALL = 8 << 20 };
+void race_cells_free(Alloc *al) {
+  size_t bytes = (size_t)race_words(al) * 2 * sizeof *al->race;
+  if (bytes <= CELLS_SMALL)
+    free(al->race);
+  else if (al->race)
+    (void)munmap(al->race, bytes);
+}
 u32 *race_cells(Launch *l, Alloc *al) {
   if (LIKELY(atomic_load_explicit(&al->race_epoch, memory_order_acquire) == l->race_epoch)) return al->race;
   size_t bytes = (size_t)race_words(al) * 2 * sizeof *al->race;
@@ -58,6 +65,8 @@ u32 *race_cells(Launch *l, Alloc *al) {
       memset(al->race, 0, bytes);
     else if (al->race)
       (void)madvise(al->race, bytes, MADV_DONTNEED);
+    else if (bytes <= CELLS_SMALL)
+      al->race = calloc(1, bytes);
     else {
       void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (p != MAP_FAILED) al->race = p, (void)madvise(p, bytes, MADV_HUGEPAGE);
