@@ -140,7 +140,7 @@ const Insn *op_atomic(Warp *w, const Insn *i) {
     const u64 at = lane_address(w, m, lane);
     u8 *p = lane_memory(w, i, lane, m->space, at, bytes, true, true, NULL);
     const bool shared = m->space == SPACE_SHARED || (m->space == SPACE_GENERIC && at - SHARED_WINDOW < WINDOW_SIZE);
-    if (!p) return i;
+    if (!p || (!shared && !check_global_atomic(w, i, m, lane, at, bytes))) return i;
     u64 compare = a->op == ATOM_CAS ? register_value(w, m->wide[0], a->compare, lane) & width : 0;
     for (u32 e = 0; e < m->count; e++) {
       u64 old = exchange(a, !shared && !i->aux, p + e * m->size,

@@ -3,11 +3,15 @@
    whichever it is, so that the verdict is the same in every order; but not
    - two stores of one value, as long as nobody stored another one there;
    - a load of what the block itself has stored, as long as the other stores have that value;
-   - volatile stores among each other, and volatile loads: that is how blocks talk.
+   - volatile stores among each other, and volatile loads: that is how blocks talk;
+   - atomics among each other. Against plain accesses they are held, but for what correct kernels do without a fence: a
+     plain store by a block that has made an atomic before (the last block clears the ticket), and a plain load with an
+     atomic behind it in the code (the first guess of a loop around atomicCAS).
    Blocks are ordered only by a fence and an atomic (or volatile) access on both sides; what may be so ordered is not
    accused. */
 #include "handlers.h"
 #include "race.h"
+#include "race_row.h"
 #include <stdio.h>
 
 /* ---- order among blocks ---- */
@@ -49,6 +53,7 @@ typedef struct {
   const MemOp *m;
   u32 lane;
   bool races, nc; /* which rules are on */
+  bool atomic;
 } Access;
 
 static bool accuse(const Access *a, u64 address, u32 tag, const char *what, const char *with) {
@@ -63,9 +68,21 @@ static bool accuse_nc(const Access *a, u64 address, const char *what) {
   return false;
 }
 
+static void join_reader(u32 *reader, u32 mine, u32 flags) {
+  const u32 other = *reader >> RACE_BLOCK == mine >> RACE_BLOCK ? 0 : (u32)RACE_SEVERAL;
+  *reader = (*reader ? *reader | other : mine) | flags;
+}
+
 static bool load_byte(const Access *a, u32 *writer, u32 *reader, u64 address) {
   Warp *w = a->w;
-  const u32 mine = ((u32)w->block->index + 1) << RACE_BLOCK;
+  const u32 mine = ((u32)w->block->index + 1) << RACE_BLOCK, flags = race_load_flags(w, a->i, a->m);
+  if (*reader & RACE_ATOMIC) {
+    if (a->m->nc && a->nc)
+      return accuse_nc(a, address,
+                       "a non-coherent load (.nc, __ldg) of data that an atomic of this launch has changed");
+    if (a->races && !a->m->volatile_ && flags & RACE_FINAL && by_others(w, *reader) && !before_me(w, *reader))
+      return accuse(a, address, *reader, "a load", "an atomic");
+  }
   if (*writer) {
     if (a->m->nc && a->nc)
       return accuse_nc(a, address, "a non-coherent load (.nc, __ldg) of data that this launch has written");
@@ -76,8 +93,20 @@ static bool load_byte(const Access *a, u32 *writer, u32 *reader, u64 address) {
     if (!own && !before_me(w, *writer)) return accuse(a, address, *writer, "a load", "a store");
   }
   if (!a->races || a->m->volatile_) return true;
-  *reader = (*reader ? *reader | (*reader >> RACE_BLOCK == mine >> RACE_BLOCK ? 0 : (u32)RACE_SEVERAL) : mine) |
-            (a->m->nc ? (u32)RACE_NC : 0);
+  join_reader(reader, mine, flags);
+  return true;
+}
+
+static bool atomic_byte(const Access *a, u32 *writer, u32 *reader, u64 address) {
+  const Warp *w = a->w;
+  const u32 mine = ((u32)w->block->index + 1) << RACE_BLOCK;
+  if (*reader & RACE_NC && a->nc && by_others(w, *reader))
+    return accuse_nc(a, address, "an atomic on data that another block has loaded non-coherently (.nc, __ldg)");
+  if (a->races && by_others(w, *writer) && !(*writer & (RACE_VOLATILE | RACE_SYNCED)) && !before_me(w, *writer))
+    return accuse(a, address, *writer, "an atomic", "a store");
+  if (a->races && by_others(w, *reader) && *reader & RACE_FINAL && !before_me(w, *reader))
+    return accuse(a, address, *reader, "an atomic", "a load");
+  join_reader(reader, mine, RACE_ATOMIC);
   return true;
 }
 
@@ -89,14 +118,17 @@ static bool store_byte(const Access *a, u32 *writer, const u32 *reader, u64 addr
     bool both_volatile = a->m->volatile_ && old & RACE_VOLATILE;
     if (by_others(w, old) && !both_volatile && (differs || old & RACE_VARIED) && !before_me(w, old))
       return accuse(a, address, old, "a store", "a store");
-    if (by_others(w, *reader) && !before_me(w, *reader))
-      return *reader & RACE_NC && a->nc
+    const bool atomics = *reader && !(*reader & RACE_PLAIN), excused = atomics && (a->m->volatile_ || waited(w));
+    if (by_others(w, *reader) && !excused && !before_me(w, *reader))
+      return atomics ? accuse(a, address, *reader, "a store", "an atomic")
+             : *reader & RACE_NC && a->nc
                  ? accuse_nc(a, address, "a store to data that another block has loaded non-coherently (.nc, __ldg)")
                  : accuse(a, address, *reader, "a store", "a load");
   }
   u32 flags = old & (RACE_SEVERAL | RACE_VARIED);
   if (old && varies) flags |= RACE_VARIED;
   if (a->m->volatile_ && (!old || old & RACE_VOLATILE)) flags |= RACE_VOLATILE;
+  if ((!old || old & RACE_SYNCED) && race_synced(w)) flags |= RACE_SYNCED;
   if (by_others(w, old)) {
     if (!(old & RACE_SEVERAL)) race_wrote(w->launch->races, address, block_of(old));
     race_wrote(w->launch->races, address, w->block->index);
@@ -120,6 +152,10 @@ static bool pack(const u32 *tag, u32 *cell) {
   }
   return true;
 }
+static bool check_byte(const Access *a, u32 *writer, u32 *reader, u64 address, const u8 *value, u8 now, bool varies) {
+  if (a->atomic) return atomic_byte(a, writer, reader, address);
+  return value ? store_byte(a, writer, reader, address, *value != now, varies) : load_byte(a, writer, reader, address);
+}
 static bool check_word(const Access *a, u32 *writer, u32 *reader, u32 mask, u64 word, const u8 *value) {
   RaceTable *table = a->w->launch->races;
   bool spilled = *writer && !(*writer & RACE_BYTES), ok = true;
@@ -130,8 +166,7 @@ static bool check_word(const Access *a, u32 *writer, u32 *reader, u32 mask, u64 
   for (u32 k = 0; k < 4 && value; k++) varies |= mask >> k & 1u && value[k] != now[k];
   for (u32 k = 0; k < 4 && ok; k++)
     if (mask >> k & 1u)
-      ok = value ? store_byte(a, &bytes->writer[k], &bytes->reader[k], word + k, value[k] != now[k], varies)
-                 : load_byte(a, &bytes->writer[k], &bytes->reader[k], word + k);
+      ok = check_byte(a, &bytes->writer[k], &bytes->reader[k], word + k, value ? value + k : NULL, now[k], varies);
   u32 wr, rd;
   if (!ok || spilled) return ok;
   if (pack(here.writer, &wr) && pack(here.reader, &rd))
@@ -143,11 +178,11 @@ static bool check_word(const Access *a, u32 *writer, u32 *reader, u32 mask, u64 
 
 /* ---- one lane ---- */
 static bool check_cells(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u32 lane, u64 address, u32 bytes,
-                        const u8 *value) {
+                        const u8 *value, bool atomic) {
   Launch *l = w->launch;
   u32 *cells = race_cells(l, al);
   if (!cells) return true;
-  const Access a = {w, i, m, lane, l->checks & CHECK_GLOBAL_RACE && l->blocks > 1, (l->checks & CHECK_NC) != 0};
+  const Access a = {w, i, m, lane, l->checks & CHECK_GLOBAL_RACE && l->blocks > 1, (l->checks & CHECK_NC) != 0, atomic};
   u64 at = address - al->base;
   for (u64 x = at & ~3ull; x < at + bytes; x += 4) {
     u32 from = x < at ? (u32)(at - x) : 0, to = x + 4 > at + bytes ? (u32)(at + bytes - x) : 4;
@@ -169,11 +204,20 @@ bool check_global_lane(Warp *w, const Insn *i, const MemOp *m, Alloc *al, u32 la
   }
   if (m->volatile_ && m->store) note_sync(w, false, m->release);
   RaceHold hold = l->alone ? RACE_NOTHING_HELD : race_hold(address, bytes);
-  bool ok = !l->races || check_cells(w, i, m, al, lane, address, bytes, value);
+  bool ok = !l->races || check_cells(w, i, m, al, lane, address, bytes, value, false);
   if (ok && value) {
     memcpy((void *)(uintptr_t)address, value, bytes);
     mem_mark_init(al, address, bytes);
   }
+  race_release(hold);
+  return ok;
+}
+
+bool check_global_atomic(Warp *w, const Insn *i, const MemOp *m, u32 lane, u64 address, u32 bytes) {
+  Alloc *al = w->launch->races ? mem_find(address) : NULL;
+  if (!al) return true;
+  RaceHold hold = w->launch->alone ? RACE_NOTHING_HELD : race_hold(address, bytes);
+  bool ok = check_cells(w, i, m, al, lane, address, bytes, NULL, true);
   race_release(hold);
   return ok;
 }

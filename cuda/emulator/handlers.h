@@ -13,6 +13,7 @@ typedef struct {
   u32 ret_to, ret_size;
 } Call;
 
+Handler op_load_used; /* load_used.c */
 /* special.c */
 Handler op_sreg, op_local_address, op_dynamic_shared, op_isspacep, op_cvta, op_cvta_to, op_activemask;
 enum {

@@ -99,7 +99,7 @@ static u32 symbol_slot(Parser *p, const Statement *s, const Operand *o, bool wid
     return narrow;
   }
   if (y->kind != SYM_VARIABLE) parse_fail(p, "%s is no operand", y->name);
-  Variable *v = &p->module->variables[y->index];
+  const Variable *v = &p->module->variables[y->index];
   if (v->space == SPACE_SHARED) {
     if (v->is_extern && !v->size) {
       u32 temp = alloc_slot(p, wide);
@@ -108,9 +108,7 @@ static u32 symbol_slot(Parser *p, const Statement *s, const Operand *o, bool wid
       set_operands(p, i, OPERAND_D, EXTRA_NONE);
       return temp;
     }
-    u32 end = (u32)(v->address + v->size);
-    if (end > p->fn->shared_bytes) p->fn->shared_bytes = end;
-    return const_slot(p, wide, v->address + (u64)o->offset);
+    use_shared(p, y->index);
   }
   return const_slot_of(p, wide, (u64)o->offset, y->index + 1);
 }

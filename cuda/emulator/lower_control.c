@@ -113,5 +113,6 @@ void lower_call(Parser *p, Statement *s) {
   Insn *i = emit(p, s, handler);
   i->x.extra = c;
   set_operands(p, i, 0, EXTRA_CALL);
+  if (handler == op_call) p->fn->atomics_end = i->info + 1;
   close_guard(p, guard);
 }

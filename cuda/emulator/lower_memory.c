@@ -161,10 +161,14 @@ void lower_load_store(Parser *p, Statement *s, bool store) {
   }
   (void)finish;
   if (m->space == SPACE_PARAM && store) parse_fail(p, "a store to the parameters of an entry");
-  note_shared(p, m);
   if (store && m->space == SPACE_CONST) parse_fail(p, "a store to constant memory");
-  Insn *i = emit(p, s, memory_handler(m));
+  const u32 all = (u32)((1ull << (m->size * m->count)) - 1), used = p->used_bytes & all;
+  const bool part = !store && used && used != all;
+  if (part && (m->space == SPACE_SHARED || m->space == SPACE_GENERIC)) p->fn->shared_shift = 0;
+  note_shared(p, m);
+  Insn *i = emit(p, s, part ? op_load_used : memory_handler(m));
   i->x.mem = m;
+  if (part) i->e = used;
   set_operands(p, i, 0, EXTRA_MEMORY);
   if (!m->store && m->count == 1) i->d = m->reg[0];
   i->a = m->address;
@@ -237,6 +241,7 @@ void lower_atomic(Parser *p, Statement *s, bool returns) {
   regs->op = (AtomicOp)op;
   Insn *i = emit(p, s, op_atomic);
   i->x.extra = regs, i->aux = has_part(s, "noftz");
+  if (m->space != SPACE_SHARED) p->fn->atomics_end = i->info + 1;
   set_operands(p, i, 0, EXTRA_ATOMIC);
   if (returns && vector == 1 && m->reg[0] != ~0u) finish_dest(p, s, &s->operand[0], m->type, m->reg[0]);
 }

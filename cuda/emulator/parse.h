@@ -103,9 +103,9 @@ typedef struct {
   u32 fixup_count, fixup_capacity;
   u32 *labels; /* instruction index of each label, ~0u until defined */
   u32 label_count, label_capacity;
-  u32 shared_module; /* bytes of module-scope shared variables */
-  u32 carry;         /* the register that holds CC.CF */
+  u32 carry; /* the register that holds CC.CF */
   u32 temp_bytes;
+  u32 used_bytes; /* of the next load, by .pragma "used_bytes_mask"; 0: all */
   bool terminated;
   u32 depth;
   u64 total_slots;
@@ -132,6 +132,7 @@ void *grow(Parser *p, void *array, u32 *capacity, u32 count, size_t size);
 /* symbols.c */
 Symbol *symbol_add(Parser *p, const char *name, SymbolKind kind);
 Symbol *symbol_find(Parser *p, const char *name, u32 *number);
+bool symbol_again(Parser *p, const char *name, bool range); /* is it in this scope already? */
 void scope_open(Parser *p);
 void scope_close(Parser *p);
 
@@ -143,6 +144,10 @@ void parse_function(Parser *p, bool is_entry);
 Function *function_named(Parser *p, const char *name, bool is_entry);
 void parse_table(Parser *p, const char *name, const char *directive);
 u32 alloc_slot(Parser *p, bool wide);
+
+/* shared_layout.c */
+void use_shared(Parser *p, u32 variable); /* the function that is parsed names it */
+void place_shared(Parser *p);             /* once the whole module is read */
 
 /* operands.c */
 void parse_statement(Parser *p, Statement *s);

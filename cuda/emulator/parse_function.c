@@ -1,6 +1,7 @@
 /* parse_function.c: entries and device functions: parameters, declarations, statements, labels. */
 #include "approx.h"
 #include "parse.h"
+#include <stdlib.h>
 
 u32 alloc_slot(Parser *p, bool wide) {
   Function *f = p->fn;
@@ -143,6 +144,7 @@ static void parse_registers(Parser *p) {
     if (type == T_b128) n *= 2;
     p->total_slots += n;
     if (n > 1u << 18 || p->total_slots > 1u << 19) parse_fail(p, "too many registers");
+    if (symbol_again(p, name, range)) parse_fail(p, "%s is declared twice", name);
     Symbol *s = symbol_add(p, name, SYM_REG);
     s->type = type, s->count = range ? (u32)n : 0, s->slot = p->fn->reg_bytes;
     p->fn->reg_count[wide] += (u32)n;
@@ -215,6 +217,7 @@ static void parse_loc(Parser *p) {
 }
 
 u32 label_index(Parser *p, const char *name) {
+  if (symbol_again(p, name, false)) parse_fail(p, "%s is defined twice", name);
   Symbol *s = symbol_add(p, name, SYM_LABEL);
   s->index = p->fn->count;
   return s->index;
@@ -270,6 +273,19 @@ void parse_table(Parser *p, const char *name, const char *directive) {
   expect_punct(p, ';');
 }
 
+/* .pragma "used_bytes_mask N" is of the next load; the others change nothing. */
+static void parse_pragma(Parser *p) {
+  static const char used[] = "used_bytes_mask ";
+  char number[16] = "";
+  const Token *t = &p->token;
+  if (t->kind == TOK_STRING && t->length > sizeof used - 1 && t->length < sizeof used + sizeof number - 2 &&
+      !memcmp(t->text, used, sizeof used - 1)) {
+    memcpy(number, t->text + sizeof used - 1, t->length - (sizeof used - 1));
+    p->used_bytes = (u32)strtoul(number, NULL, 0);
+  }
+  parse_table(p, "", "");
+}
+
 static void parse_body_item(Parser *p) {
   if (at_punct(p, '{')) {
     next_token(p);
@@ -300,13 +316,14 @@ static void parse_body_item(Parser *p) {
     else if (!strcmp(word, ".loc"))
       parse_loc(p);
     else if (!strcmp(word, ".pragma"))
-      parse_table(p, word, word);
+      parse_pragma(p);
     else
       parse_fail(p, "unknown directive '%.60s'", word);
     return;
   }
   Statement *s = &(Statement){.line = p->token.line};
   parse_statement(p, s);
+  p->used_bytes = 0;
 }
 
 static void *allocate(void *module, size_t size) { return arena_alloc(module, size); }

@@ -134,11 +134,10 @@ static void gather_callees(Module *m) {
       Function *f = m->functions[k];
       for (u32 c = 0; c < f->callee_count; c++) {
         const Function *g = f->callees[c];
-        bool more = g->shared_bytes > f->shared_bytes || g->shared_shift < f->shared_shift ||
-                    g->ordered_atomics > f->ordered_atomics || g->has_ftz > f->has_ftz;
+        bool more =
+            g->shared_shift < f->shared_shift || g->ordered_atomics > f->ordered_atomics || g->has_ftz > f->has_ftz;
         if (!more) continue;
         changed = true;
-        if (g->shared_bytes > f->shared_bytes) f->shared_bytes = g->shared_bytes;
         if (g->shared_shift < f->shared_shift) f->shared_shift = g->shared_shift;
         f->ordered_atomics |= g->ordered_atomics, f->has_ftz |= g->has_ftz;
       }
@@ -167,6 +166,7 @@ Module *module_parse(const char *text, size_t size, char *message, size_t messag
   parse_directives(p);
   if (!p->module->version_major) parse_fail(p, "not PTX: there is no .version");
   gather_callees(m);
+  place_shared(p);
   free(p);
   return m;
 }

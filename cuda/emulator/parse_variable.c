@@ -105,17 +105,6 @@ void parse_variable(Parser *p, Space space, bool is_extern) {
     bool shared = space == SPACE_SHARED;
     Variable v = {.name = name, .space = space, .align = align, .size = size, .is_extern = is_extern};
     if (shared && is_extern && !size && align > m->dynamic_align) m->dynamic_align = align;
-    if (shared && !(is_extern && !size)) {
-      u32 base = p->fn ? p->fn->shared_bytes : p->shared_module;
-      if (p->fn && base < p->shared_module) base = p->shared_module;
-      base = (base + align - 1) & ~(align - 1);
-      v.address = base;
-      if (base + size > 1u << 20) parse_fail(p, "shared variables need more than 1 MiB");
-      if (p->fn)
-        p->fn->shared_bytes = base + (u32)size;
-      else
-        p->shared_module = base + (u32)size;
-    }
     if (accept_punct(p, '=')) {
       u64 at = 0;
       if (!size) parse_fail(p, "%s has an initialiser and no size", name);
@@ -134,6 +123,7 @@ void parse_variable(Parser *p, Space space, bool is_extern) {
     }
     m->variables[n] = v;
     m->variable_count++;
+    if (shared && p->fn && !(is_extern && !size)) use_shared(p, n);
     Symbol *s = symbol_add(p, name, SYM_VARIABLE);
     s->index = n, s->type = type;
   } while (accept_punct(p, ','));

@@ -7,13 +7,17 @@
 #include "emu.h"
 
 enum {
-  RACE_BYTES = 15,       /* bytes of the word; 0 in a writer that is not 0: the word has a RaceBytes */
-  RACE_SEVERAL = 1 << 4, /* more blocks than the one named */
-  RACE_VARIED = 1 << 5,  /* writer: a store changed what an earlier one of this launch had stored */
-  RACE_VOLATILE = 1 << 6 /* writer: volatile or relaxed stores only */,
-  RACE_NC = 1 << 5 /* reader: one load was non-coherent */,
-  RACE_BLOCK = 7,
-  RACE_BLOCK_MAX = (1 << 25) - 2
+  RACE_BYTES = 15,        /* bytes of the word; 0 in a writer that is not 0: the word has a RaceBytes */
+  RACE_SEVERAL = 1 << 4,  /* more blocks than the one named */
+  RACE_VARIED = 1 << 5,   /* writer: a store changed what an earlier one of this launch had stored */
+  RACE_VOLATILE = 1 << 6, /* writer: volatile or relaxed stores only */
+  RACE_SYNCED = 1 << 7,   /* writer: each storing block had done an atomic before */
+  RACE_NC = 1 << 5,       /* reader: one load was non-coherent */
+  RACE_ATOMIC = 1 << 6,   /* reader: one access was an atomic */
+  RACE_FINAL = 1 << 7,    /* reader: one was a plain load behind which the code has no atomic */
+  RACE_PLAIN = 1 << 8,    /* reader: one was a load that is no atomic */
+  RACE_BLOCK = 9,
+  RACE_BLOCK_MAX = (1 << 23) - 2
 };
 typedef struct {
   u32 writer[4], reader[4]; /* tags without bytes; 0: nobody */
@@ -21,6 +25,8 @@ typedef struct {
 typedef struct RaceTable RaceTable; /* of one launch */
 
 RaceTable *race_table_new(void);
+/* An atomic access of a lane, before it is made. The caller holds the bytes. */
+bool check_global_atomic(Warp *w, const Insn *i, const MemOp *m, u32 lane, u64 address, u32 bytes);
 void race_table_free(RaceTable *t);
 /* The word of a spilled cell; a cell's first RaceBytes (NULL: no room). The caller holds the word. */
 RaceBytes *race_bytes(RaceTable *t, u32 writer);

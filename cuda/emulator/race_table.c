@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { CHUNK = 1 << 14, CHUNKS = 1 << 10, KEYS_MAX = 1 << 24 };
+enum { CHUNK = 1 << 14, CHUNKS = 1 << 9, KEYS_MAX = 1 << 24 };
 struct RaceTable {
   pthread_mutex_t lock;
   RaceBytes *_Atomic chunk[CHUNKS];
@@ -35,7 +35,7 @@ RaceBytes *race_spill(RaceTable *t, u32 *writer, u32 *reader) {
   pthread_mutex_lock(&t->lock);
   u32 at = t->used;
   RaceBytes *room = NULL;
-  if (at < CHUNK * CHUNKS) {
+  if (at < CHUNK * CHUNKS - 1) {
     if (!t->chunk[at / CHUNK]) t->chunk[at / CHUNK] = calloc(CHUNK, sizeof *room);
     room = t->chunk[at / CHUNK];
   }

@@ -42,6 +42,10 @@ Symbol *symbol_find(Parser *p, const char *name, u32 *number) {
   }
   return NULL;
 }
+bool symbol_again(Parser *p, const char *name, bool range) {
+  const Symbol *s = lookup(p, name, strlen(name), range);
+  return s && s->scope == p->scope;
+}
 void scope_open(Parser *p) {
   if (++p->depth > 200) parse_fail(p, "scopes are nested too deeply");
   p->scope++;

@@ -36,9 +36,16 @@ double edge_f64(int k) {
 }
 uint16_t edge_16(int k) { return (uint16_t)(k < 4096 ? (unsigned)k * 16u + (random_bits() & 15u) : random_bits()); }
 
-void open_arch(int arch, const char *suite) {
-  char name[32], path[512];
+sb_driver *open_device(int arch) {
+  char name[32];
   (void)snprintf(name, sizeof name, "emu:sm_%d", arch);
+  ck_assert_msg(sb_driver_open(name, &driver) == SB_OK, "%s", sb_message());
+  ((void (*)(int))sb_driver_symbol(driver, "samebitsEmuSetQuiet"))(1);
+  ((void (*)(unsigned long long))sb_driver_symbol(driver, "samebitsEmuSetBudget"))(1u << 20);
+  return driver;
+}
+void open_arch(int arch, const char *suite) {
+  char path[512];
   const char *other = getenv("SAMEBITS_TEST_PTX"); /* of another compiler */
   (void)snprintf(path, sizeof path, "%s/%s_%d.ptx", other ? other : TEST_PTX_DIR, suite, arch);
   FILE *f = fopen(path, "rb");
@@ -46,9 +53,7 @@ void open_arch(int arch, const char *suite) {
   static char text[4 << 20];
   size_t n = fread(text, 1, sizeof text, f);
   (void)fclose(f);
-  ck_assert_msg(sb_driver_open(name, &driver) == SB_OK, "%s", sb_message());
-  ((void (*)(int))sb_driver_symbol(driver, "samebitsEmuSetQuiet"))(1);
-  ((void (*)(unsigned long long))sb_driver_symbol(driver, "samebitsEmuSetBudget"))(1u << 20);
+  (void)open_device(arch);
   ck_assert_msg(sb_driver_load(driver, text, n, &module) == SB_OK, "%s", sb_message());
 }
 sb_driver *open_driver(void) { return driver; }

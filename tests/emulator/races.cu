@@ -136,3 +136,56 @@ K c_look_back(uint32_t *o, uint32_t *u) { // a running sum over the blocks
   __threadfence();
   flag[t] = 1;
 }
+// ---- atomics against plain accesses ----
+K r_zero_while_adding(uint32_t *o, uint32_t *u) { // one block clears, all add
+  if (B == 0) put(o + 128 + T, 0);
+  __syncthreads();
+  atomicAdd(o + 128 + T, 1u);
+}
+K r_sum_too_early(uint32_t *o, uint32_t *u) { // what the blocks have added is read before all have
+  atomicAdd(o + 128, T);
+  __syncthreads();
+  put(o + B * 32 + T, get(o + 128));
+}
+K r_store_under_max(uint32_t *o, uint32_t *u) {
+  if (T == 0 && B < 2) atomicMax(o, 100u);
+  if (T == 0 && B == 2) put(o, 5);
+}
+K rn_atomic(uint32_t *o, uint32_t *u) {
+  uint32_t v = 0;
+  if (B == 0) {
+    asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(v) : "l"(o + T) : "memory");
+    put(o + 32 + T, v);
+  } else if (B == 1)
+    atomicAdd(o + T, 9);
+}
+K c_cas_loop(uint32_t *o, uint32_t *u) { // the first guess is a plain load
+  if (T) return;
+  uint32_t seen = get(o), guess;
+  do guess = seen, seen = atomicCAS(o, guess, guess + B + 1);
+  while (seen != guess);
+}
+K c_asks_first(uint32_t *o, uint32_t *u) {
+  if (get(o) < 50 + T) atomicMax(o, 50 + T);
+}
+K c_last_clears(uint32_t *o, uint32_t *u) { // no fence: nothing but the ticket is handed over
+  if (T == 0 && atomicAdd(o + 128, 1u) == gridDim.x - 1) put(o + 128, 0), put(o, 9);
+}
+K c_last_sums(uint32_t *o, uint32_t *u) {
+  atomicAdd(o + 129, T);
+  __syncthreads();
+  if (T) return;
+  __threadfence();
+  if (atomicAdd(o + 128, 1u) == gridDim.x - 1) {
+    __threadfence();
+    put(o, get(o + 129)), put(o + 129, 0), put(o + 128, 0);
+  }
+}
+K c_volatile_unlock(uint32_t *o, uint32_t *u) {
+  if (T) return;
+  while (atomicCAS(o + 128, 0u, 1u)) {}
+  __threadfence();
+  put(o, get(o) + B + 1);
+  __threadfence();
+  *(volatile uint32_t *)(o + 128) = 0;
+}
