@@ -86,10 +86,11 @@ static void formats(void) {
   }
   Buf bh = IN(h), b4 = out(sizeof c4), b5 = out(sizeof c5), bb = out(sizeof back);
   RUN("eights", 256, 256, 0, P(&bh.device, &b4.device, &b5.device, &bb.device, &all));
-  for (int k = 0; k < 65536; k++) /* the sign of a NaN is nowhere said */
-    if (((uint8_t *)fetch_buffer(b4))[k] != c4[k]) ck_assert_msg((c4[k] & 127) == 127, "e4m3 of %04x", k);
-  for (int k = 0; k < 65536; k++)
-    if (((uint8_t *)fetch_buffer(b5))[k] != c5[k]) ck_assert_msg((c5[k] & 127) > 124, "e5m2 of %04x", k);
+  const uint8_t *got4 = fetch_buffer(b4), *got5 = fetch_buffer(b5);
+  for (int k = 0; k < 65536; k++) { /* the sign of a NaN is nowhere said */
+    ck_assert_msg(got4[k] == c4[k] || ((c4[k] & 127) == 127 && (got4[k] & 127) == 127), "e4m3 of %04x", k);
+    ck_assert_msg(got5[k] == c5[k] || ((c5[k] & 127) > 124 && (got5[k] & 127) > 124), "e5m2 of %04x", k);
+  }
   expect_16("eights, back", bb, back, 0x7c00);
   for (int g = 0; g < n / 32; g++) {
     float m = 0;
