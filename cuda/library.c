@@ -82,6 +82,9 @@ static bool wanted(const sb_kernel *kernel, const uint64_t data[SB_SLOTS]) {
 }
 
 sb_status sb_cuda_launch(sb_cuda *cuda, const sb_cuda_step *step, void *stream) {
+  if (!cuda || !step) return sb_fail(SB_INVALID, "sb_cuda_launch: no %s", cuda ? "step" : "device");
+  if (!step->spec.recipe || !step->spec.path)
+    return sb_fail(SB_INVALID, "sb_cuda_launch: the step's spec is empty (sb_spec_make fills it)");
   return sb_cuda_launch_on(cuda, step, &(sb_on){.stream = stream});
 }
 

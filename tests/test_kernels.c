@@ -398,12 +398,22 @@ END_TEST
 
 /* ---- the library's errors ---- */
 
-/* A missing pointer, a short stride, a shape that upstream refuses: one message each, and nothing is launched. */
+/* No device, no step, an empty spec, negative rows, a missing pointer, a short stride, a shape that upstream refuses:
+ * one message each, and nothing is launched. */
 START_TEST(errors_name_their_cause) {
   sb_cuda *cuda;
   sb_ok(sb_cuda_open("emu:sm_90", &cuda));
   sb_cuda_step step = {.rows = 2, .cols = 64};
   sb_ok(sb_spec_make("int8-dynamic-act-int4-weight", SB_WEIGHT, SB_CONVERT, SB_ALIGNED, "", SB_BF16, 32, &step.spec));
+  ck_assert_int_eq(sb_cuda_launch(NULL, &step, NULL), SB_INVALID);
+  ck_assert_ptr_nonnull(strstr(sb_message(), "no device"));
+  ck_assert_int_eq(sb_cuda_launch(cuda, NULL, NULL), SB_INVALID);
+  ck_assert_int_eq(sb_cuda_launch(cuda, &(sb_cuda_step){.rows = 1, .cols = 64}, NULL), SB_INVALID);
+  ck_assert_ptr_nonnull(strstr(sb_message(), "spec is empty"));
+  sb_cuda_step negative = step;
+  negative.rows = -4;
+  ck_assert_int_ne(sb_cuda_launch(cuda, &negative, NULL), SB_OK);
+  ck_assert_ptr_nonnull(strstr(sb_message(), "-4"));
   ck_assert_int_eq(sb_cuda_launch(cuda, &step, NULL), SB_INVALID);
   ck_assert_ptr_nonnull(strstr(sb_message(), "x"));
   step.data[SB_X] = 256;
