@@ -73,7 +73,7 @@ START_TEST(a_child_has_a_team_of_its_own) {
   for (int i = 0; i < 20; i++) {
     const pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
-    if (pid == 0) exit(call(3) == 3 && call(2) == 2 ? 0 : 1);
+    if (pid == 0) _exit(call(3) == 3 && call(2) == 2 ? 0 : 1);
     int how = 0;
     ck_assert_int_eq(waitpid(pid, &how, 0), pid);
     ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "the child ended with %d", how);

@@ -1,6 +1,6 @@
 """A program of the public cuda-bindings package that knows nothing of the emulator: PTX in, results out.
 
-usage: cuda_bindings.py FILE.ptx   (kernels_a.cu compiled for the first device)
+usage: cuda_bindings.py FILE.ptx   (kernels_a.cu compiled for the first device; ci/python does so)
 """
 import ctypes
 import sys

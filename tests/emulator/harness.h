@@ -22,7 +22,7 @@ enum { TEST_ARCHS = 5 };
 extern const int test_archs[TEST_ARCHS];
 int run_suite(const char *name, const TTest *each_arch); /* the test once for each architecture, as a program's main */
 void open_arch(int arch, const char *suite); /* loads tests/emulator/<suite>.cu as compiled for that architecture */
-sb_driver *open_device(int arch); /* without a module */
+sb_driver *open_device(int arch);            /* without a module */
 sb_driver *open_driver(void);
 void close_arch(void);
 Buf in(const void *data, size_t bytes);
