@@ -217,7 +217,8 @@ static sb_status check_resumed(const tally *t, const sb_device *device) {
   if (header && strcmp(header->git, sb_run_git) != 0)
     return sb_fail(SB_USAGE, "%s was made by the build %s, this is %s: it cannot be resumed", t->resumed->path,
                    header->git, sb_run_git);
-  const sb_status status = header ? sb_run_same_record(header, device) : SB_OK;
+  sb_status status = header ? sb_run_same_record(header, device) : SB_OK;
+  if (header && !status) status = sb_run_same_selection(header, &t->r->selection, whole(t->r));
   return status ? sb_fail_in(status, "%s cannot be resumed", t->resumed->path) : SB_OK;
 }
 
@@ -280,6 +281,17 @@ static void print_summary(const tally *t) {
   putchar('\n');
 }
 
+/* A file of cells that was given, none of them of a device of this run, asks for nothing. */
+static void check_applies(tally *t, char *const names[], int count) {
+  char text[SB_CELL_TEXT];
+  for (int i = 0; i < t->required.count; i++)
+    for (int k = 0; k < count; k++)
+      if (strcmp(t->required.cells[i].device, names[k]) == 0) return;
+  snprintf(text, sizeof text, "REQUIRED no row of %.200s is of a device of this run", t->r->required);
+  problem(t, text);
+  t->exit_code = sb_exit_join(t->exit_code, SB_EXIT_DIFFERS);
+}
+
 static sb_status finish(tally *t) {
   /* what ran and proves nothing is inconclusive, which its own exit code says */
   bool nothing =
@@ -330,6 +342,7 @@ static sb_status run_all(tally *t, sb_check_request *r) {
   if (!status) status = sb_refuse_overwriting(r->output, r->input);
   if (!status) status = sb_refuse_overwriting(r->output, r->selection.only);
   if (!status) status = sb_refuse_overwriting(r->output, r->resume);
+  if (!status && r->save) status = sb_failures_make(r->save);
   if (!status && r->input) status = sb_safetensors_open(r->input, &input);
   r->selection.input = r->check.input = input;
   r->selection.tensors = r->tensors;
@@ -353,6 +366,8 @@ static sb_status run_all(tally *t, sb_check_request *r) {
     status = sb_run_writer_open(r->output, r->json, &t->writer);
   for (int i = 0; i < count && !status && !t->stopped; i++) status = run_device(t, names[i]);
   clear_progress(t);
+  if (!status && r->required) check_applies(t, names, count);
+  if (!status && input && !r->json) sb_print_untaken(input, r->tensors);
   if (!status) status = finish(t);
   sb_status closed = sb_run_writer_close(t->writer);
   sb_safetensors_close(input);

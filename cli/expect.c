@@ -63,8 +63,8 @@ static const struct argp_option table[] = {
     {"write", WRITE, NULL, 0, "write the file, instead of only showing what would change", 0},
     {0}};
 
-/* The mechanisms that reproduce a saved failure, joined by commas; "" where none are known. */
-static void explain(const char *failures, const char *text, char mechanisms[256]) {
+/* The mechanisms that reproduce a saved failure, joined by commas; "" where none are known. Whether it was saved. */
+static bool explain(const char *failures, const char *text, char mechanisms[256]) {
   char name[SB_CASE_TEXT], path[4096];
   sb_explanation *found = NULL;
   const sb_explain_options how = {0};
@@ -72,11 +72,13 @@ static void explain(const char *failures, const char *text, char mechanisms[256]
   sb_failure_name(name);
   snprintf(path, sizeof path, "%s/%s.safetensors", failures, name);
   mechanisms[0] = 0;
-  if (sb_explain_file(path, &how, &found)) return;
+  if (access(path, F_OK)) return false;
+  if (sb_explain_file(path, &how, &found)) return true;
   for (int i = 0; found->verdict == SB_EXPLAINED && found->set_count > 0 && i < found->sets[0].count; i++)
     snprintf(mechanisms + strlen(mechanisms), 256 - strlen(mechanisms), "%s%s", i ? "," : "",
              found->sets[0].steps[i].id);
   sb_explanation_free(found);
+  return true;
 }
 
 /* RECIPE/SIDE/STEP@FLAVOR/DTYPE/SHAPE/FILL:SEED -> the same with any shape and seed. */
@@ -94,10 +96,13 @@ static int collect(const request *r, const sb_run_file *run, row rows[MAX_ROWS],
     const sb_run_entry *e = &run->entries[i];
     row now;
     if (e->bench || e->status != SB_FAIL || strcmp(e->device, r->device) != 0) continue;
-    explain(r->failures, e->text, now.mechanisms);
+    const bool saved = explain(r->failures, e->text, now.mechanisms);
     glob_of(e->key, now.glob);
     if (!*now.mechanisms) {
-      printf("? %s: no mechanism is known that reproduces it\n", e->text);
+      if (saved)
+        printf("? %s: no mechanism is known that reproduces it\n", e->text);
+      else
+        printf("? %s: it was not saved in %s\n", e->text, r->failures);
       ++*unexplained;
       continue;
     }
@@ -149,6 +154,8 @@ static sb_status update(const request *r, const sb_run_file *run, int *exit_code
   static row rows[MAX_ROWS];
   char beside[4096];
   int unexplained = 0;
+  const sb_status opened = sb_failures_open(r->failures, 0);
+  if (opened) return opened;
   const int count = collect(r, run, rows, &unexplained);
   *exit_code = unexplained ? SB_EXIT_DIFFERS : SB_EXIT_OK;
   if (!r->write) {

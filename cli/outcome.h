@@ -3,6 +3,7 @@
 #define SAMEBITS_CLI_OUTCOME_H
 
 #include "samebits/expect.h"
+#include "samebits/safetensors.h"
 
 int sb_exit_of_case(sb_case_status status);
 
@@ -21,5 +22,8 @@ int sb_missing_cells(const sb_required *required, const char *const lists[SB_SEL
 
 /* Names each row whose every case is exact; returns how many. */
 int sb_outdated_rows(const sb_expectations *expectations, sb_on_problem *on, void *context);
+
+/* Prints which tensors of an input (of those whose names a glob matches; NULL: all) no case takes. */
+void sb_print_untaken(const sb_safetensors *input, const char *glob);
 
 #endif

@@ -1,6 +1,7 @@
 /* samebits report: runs as a page, JUnit, Markdown, CSV. */
 #include "samebits/report.h"
 #include "cli/command.h"
+#include "samebits/check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,7 +86,7 @@ static int run(int argc, char **argv) {
   int exit_code = sb_parse_options(&argp, argc, argv, &r);
   if (exit_code) return exit_code;
   sb_run_report *report = NULL;
-  sb_status status = SB_OK;
+  sb_status status = r.how.failures ? sb_failures_open(r.how.failures, 0) : SB_OK;
   for (int i = 0; i < r.count && !status; i++) {
     for (int f = 0; f < SB_REPORT_FORMATS && !status; f++) status = sb_refuse_overwriting(r.paths[f], r.runs[i]);
     if (!status) status = sb_run_file_open(r.runs[i], &files[i]);

@@ -1,9 +1,11 @@
 /* Digests: one canonical byte string a tensor, so that equal bits (NaN as one class) and nothing else give equal
  * digests. */
 #include "samebits/compare.h"
+#include "samebits/safetensors.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <xxhash.h>
 
 /* What each floating-point format's NaN becomes, and the magnitude bits above which an element is one. */
@@ -69,19 +71,50 @@ static size_t canonical(const sb_tensor *tensor, int64_t from, int64_t to, uint6
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests are of little-endian bytes");
 
-sb_status sb_digest(const sb_tensor *tensor, char text[SB_DIGEST_TEXT]) {
+static sb_status begin(XXH3_state_t **state) {
+  *state = XXH3_createState();
+  if (!*state) return sb_fail(SB_NO_MEMORY, "no memory for a digest");
+  XXH3_128bits_reset(*state);
+  return SB_OK;
+}
+
+static void elements(XXH3_state_t *state, const sb_tensor *tensor) {
   uint64_t room[STRIDE];
-  int64_t count = sb_tensor_count(tensor);
-  XXH3_state_t *state = XXH3_createState();
-  if (!state) return sb_fail(SB_NO_MEMORY, "no memory for a digest");
-  XXH3_128bits_reset(state);
+  const int64_t count = sb_tensor_count(tensor);
   for (int64_t from = 0; from < count; from += STRIDE) {
     int64_t to = count - from < STRIDE ? count : from + STRIDE;
     XXH3_128bits_update(state, room, canonical(tensor, from, to, room));
   }
+}
+
+static void end(XXH3_state_t *state, char text[SB_DIGEST_TEXT]) {
   XXH128_canonical_t digest;
   XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(state));
   XXH3_freeState(state);
   for (size_t i = 0; i < sizeof digest.digest; i++) snprintf(text + 2 * i, 3, "%02x", digest.digest[i]);
+}
+
+sb_status sb_digest(const sb_tensor *tensor, char text[SB_DIGEST_TEXT]) {
+  XXH3_state_t *state;
+  const sb_status status = begin(&state);
+  if (status) return status;
+  elements(state, tensor);
+  end(state, text);
+  return SB_OK;
+}
+
+sb_status sb_digest_file(const sb_safetensors *file, char text[SB_DIGEST_TEXT]) {
+  XXH3_state_t *state;
+  const sb_status status = begin(&state);
+  if (status) return status;
+  for (int i = 0; i < sb_safetensors_count(file); i++) {
+    const sb_tensor *tensor = sb_safetensors_at(file, i);
+    const char *name = sb_safetensors_name(file, i), *format = sb_format_of(tensor->format)->name;
+    XXH3_128bits_update(state, name, strlen(name) + 1);
+    XXH3_128bits_update(state, format, strlen(format) + 1);
+    XXH3_128bits_update(state, tensor->dims, sizeof tensor->dims[0] * (size_t)tensor->rank);
+    elements(state, tensor);
+  }
+  end(state, text);
   return SB_OK;
 }

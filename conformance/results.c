@@ -2,6 +2,7 @@
 #include "samebits/run.h"
 
 #include "samebits/bench_gpu.h"
+#include "samebits/compare.h"
 #include "samebits/run_file.h"
 
 #include <errno.h>
@@ -89,13 +90,37 @@ static void say(void *context, const char *key, const char *value) { set(context
 
 /* What a run took of all cases, so that shards can be put together again and judged as a whole. */
 static json_t *selection_of(const sb_selection *s, bool whole) {
-  const char *const lists[][2] = {
-      {"recipe", s->recipes}, {"side", s->sides}, {"step", s->steps}, {"flavor", s->flavors}, {"dtype", s->dtypes}};
+  char digest[SB_DIGEST_TEXT];
+  const char *const lists[][2] = {{"recipe", s->recipes},  {"side", s->sides ? s->sides : s->side},
+                                  {"step", s->steps},      {"flavor", s->flavors},
+                                  {"dtype", s->dtypes},    {"shape", s->shapes},
+                                  {"group", s->groups},    {"fill", s->fills},
+                                  {"seed", s->seeds},      {"tier", s->tier},
+                                  {"name", s->name},       {"tensor", s->tensors},
+                                  {"only_failed", s->only}};
   json_t *line = json_pack("{s:b}", "whole", whole);
   for (size_t i = 0; line && i < sizeof lists / sizeof *lists; i++)
     if (lists[i][1]) set(line, lists[i][0], json_string(lists[i][1]));
+  json_t *cases = line && s->pattern_count ? json_array() : NULL;
+  for (int i = 0; cases && i < s->pattern_count; i++) add(cases, json_string(s->patterns[i]));
+  if (line && s->pattern_count) set(line, "cases", cases);
+  if (line && s->input) set(line, "input", sb_digest_file(s->input, digest) ? NULL : json_string(digest));
   if (line && s->shards) set(line, "shard", json_pack("[i,i]", s->shard, s->shards));
   return line;
+}
+
+sb_status sb_run_same_selection(const sb_run_header *header, const sb_selection *selection, bool whole) {
+  json_t *now = selection_of(selection, whole);
+  const json_t *had = json_object_get(header->line, "selection");
+  const bool memory = now && !lost, same = memory && json_equal(now, had);
+  char *text = memory && !same ? json_dumps(had ? had : now, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+  json_decref(now);
+  lost = false;
+  sb_status status = memory ? SB_OK : sb_fail(SB_NO_MEMORY, "no memory for a selection");
+  if (memory && !same)
+    status = sb_fail(SB_USAGE, "it was a run of other cases (%.300s); the same words are needed", text ? text : "?");
+  free(text);
+  return status;
 }
 
 sb_status sb_run_same_record(const sb_run_header *header, const sb_device *device) {

@@ -51,6 +51,10 @@ static sb_status reselect(sb_run_header *header, json_t *selection) {
   return SB_OK;
 }
 
+static bool is_shard(const sb_run_header *header) {
+  return json_object_get(json_object_get(header->line, "selection"), "shard") != NULL;
+}
+
 static sb_status take_headers(const sb_run_file *from, sb_run_file *to) {
   sb_status status = SB_OK;
   for (int i = 0; i < from->header_count && !status; i++) {
@@ -62,6 +66,9 @@ static sb_status take_headers(const sb_run_file *from, sb_run_file *to) {
       status = memory ? sb_fail(SB_INVALID, "%s: its device %s is of another build or hardware (%s, not %s)",
                                 from->path, header->device, header->git, have->git)
                       : sb_fail(SB_NO_MEMORY, "%s: no memory", from->path);
+    if (!status && !one_selection && is_shard(have) && is_shard(header))
+      status = sb_fail(SB_INVALID, "%s: its device %s is a shard of another selection, or of another input", from->path,
+                       header->device);
     if (!status && !one_selection) {
       json_t *mixed = json_pack("{s:b}", "whole", false);
       status = reselect(&to->headers[have - to->headers], mixed);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 static void say(void *context, const char *key, const char *value) {
@@ -50,11 +51,26 @@ void sb_failure_name(char *text) {
   if (length > MOST) snprintf(text + MOST - 17, 18, "-%016llx", hash);
 }
 
+sb_status sb_failures_make(const char *folder) {
+  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+    return sb_fail(SB_FILE, "%s: cannot make the folder: %s", folder, strerror(errno));
+  return sb_failures_open(folder, W_OK);
+}
+
+sb_status sb_failures_open(const char *folder, int how) {
+  struct stat what;
+  if (stat(folder, &what) == 0 && !S_ISDIR(what.st_mode))
+    errno = ENOTDIR;
+  else if (access(folder, how | R_OK | X_OK) == 0)
+    return SB_OK;
+  return sb_fail(SB_FILE, "%s: cannot open the folder of failures: %s", folder, strerror(errno));
+}
+
 sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result *result, const sb_device *device) {
   char path[4096], text[SB_CASE_TEXT], name[64];
   if (!result->kept) return SB_OK; /* refused before there was anything to keep */
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-    return sb_fail(SB_FILE, "%s: cannot make the folder: %s", folder, strerror(errno));
+  const sb_status made = sb_failures_make(folder);
+  if (made) return made;
   sb_case_print(c, text);
   sb_failure_name(text);
   snprintf(path, sizeof path, "%s/%s.safetensors", folder, text);

@@ -34,7 +34,8 @@ START_TEST(bad_input) {
   expect(shell("$S expect a b --failures c"), 2, "is another");
   expect(shell("$S expect none --failures c"), 3, "cannot open");
   expect(shell("$S expect README.md --failures c"), 3, "README.md");
-  expect(shell("$S expect $D/run --failures $D/nothing --file $D/other"), 1, "no mechanism is known");
+  expect(shell("$S expect $D/run --failures $D/nothing --file $D/other"), 3, "cannot open the folder of failures");
+  expect(shell("mkdir $D/empty; $S expect $D/run --failures $D/empty --file $D/other"), 1, "it was not saved in");
   ck_assert_ptr_null(strstr(output, "\n+int4"));
   expect(shell("$S expect $D/run --failures $D/saved --file $D/no/where --write --link l"), 3, "cannot write");
 }

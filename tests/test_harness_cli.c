@@ -111,6 +111,8 @@ START_TEST(unsuitable_tensors) {
   expect_answer(
       run("check --flavor aligned --recipe int8-dynamic-act-int4-weight --input %s/with.safetensors --json", folder), 0,
       "file:good.weight", "one tensor fits");
+  expect_answer(run("check --flavor aligned --recipe int8-dynamic-act-int4-weight --input %s/with.safetensors", folder),
+                0, "not taken: vector, integers (2 of 3 tensors", "what does not fit is told");
   expect_answer(
       run("check 'int4-weight-only/weight/both@aligned/f32/2x32:g32/file:integers' --input %s/with.safetensors",
           folder),
@@ -290,6 +292,8 @@ START_TEST(required_cells) {
   expect_answer(run("check %s --dtype f16 --required %s/required.txt", select, folder), 0, "1 PASS", "filled");
   expect_answer(run("check %s --dtype f16,bf16 --required %s/required.txt", select, folder), 1,
                 "REQUIRED int4-weight-only/weight/both@aligned/bf16 on ref: 1024 of 1025", "not filled");
+  expect_answer(run("check %s --dtype f16 --required ci/required-real.txt", select), 1,
+                "REQUIRED no row of ci/required-real.txt is of a device of this run", "rows of other devices");
   expect_answer(run("check %s --group 48 --dtype f16 --required %s/required.txt", select, folder), 1, "0 of 1024",
                 "all unsupported");
 }

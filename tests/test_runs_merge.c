@@ -101,9 +101,36 @@ START_TEST(refusals) {
   expect(shell("$S merge README.md"), 3, "README.md: line 1");
   expect(shell("$S merge $D/a --output /dev/full"), 3, "cannot be written");
   expect(shell("$S merge $D/a --output $D/no/where"), 3, "cannot write");
+  /* a folder of failures that is not there holds none that could be explained */
+  expect(shell("$S report $D/a --html $D/page --failures $D/none"), 3, "cannot open the folder of failures");
+  expect(shell("$S expect $D/a --failures $D/none"), 3, "cannot open the folder of failures");
+  expect(shell("$S check " SELECT " --fill normal --shape 4x256 --save-failures /dev/full"), 3, "Not a directory");
   /* a case that crashed and ran later is as it ran later */
   expect(shell("sed 's/\"status\":\"PASS\"/\"status\":\"CRASH\"/' $D/a >$D/b; $S merge $D/a $D/b | grep -c CRASH"), 1,
          "0");
+}
+END_TEST
+
+#define TWO "docs/data/minilm-small.safetensors"
+#define INPUT(file, part)                                                                                              \
+  "$S check --recipe int4-weight-only --flavor aligned --dtype bf16 --input " file " --shard " part                    \
+  "/2 --output $D/i" part " >/dev/null; "
+
+/* A run goes on with its own cases alone: other words, and the same words with another input, do not finish it, and
+ * shards of two inputs are not put together. */
+START_TEST(other_cases_do_not_finish_a_run) {
+  expect(shell("$S check " SELECT
+               " --output $D/one >/dev/null; head -n 9 $D/one >$D/cut; cp $D/cut $D/before; $S check " SELECT
+               " --fill normal --resume $D/cut"),
+         2, "it was a run of other cases");
+  expect(shell("$S check 'int4-weight-only/weight/both@torchao-0.18-cpu/bf16/33x256:g128/tie:1' --resume $D/cut"), 2,
+         "it was a run of other cases");
+  expect(shell("cmp $D/before $D/cut && $S merge $D/cut >/dev/null"), 3, "was not finished");
+  expect(shell("cp " TWO
+               " $D/other; printf '\\1' | dd of=$D/other bs=1 seek=$(($(stat -c %%s $D/other) - 1)) conv=notrunc "
+               "2>/dev/null; " INPUT("$D/other", "1") INPUT(TWO, "2") "$S merge $D/i1 $D/i2 >/dev/null"),
+         2, "a shard of another selection, or of another input");
+  expect(shell(INPUT(TWO, "1") "$S merge $D/i1 $D/i2 >/dev/null"), 0, "");
 }
 END_TEST
 
@@ -115,6 +142,7 @@ int main(void) {
   tcase_add_test(tests, shards_and_threads);
   tcase_add_test(tests, killed_and_resumed);
   tcase_add_test(tests, refusals);
+  tcase_add_test(tests, other_cases_do_not_finish_a_run);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

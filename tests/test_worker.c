@@ -70,9 +70,9 @@ START_TEST(faults_cost_one_case) {
     int exit_code;
   } rows[] = {{"exit", "CRASH", "ended with status 7", 3},
               {"kill", "CRASH", "Segmentation fault", 3},
-              {"close", "TIMEOUT", "not done in 4 s", 3},
-              {"hang", "TIMEOUT", "not done in 4 s", 3},
-              {"slow-bytes", "TIMEOUT", "not done in 4 s", 3},
+              {"close", "TIMEOUT", "not done in 8 s", 3},
+              {"hang", "TIMEOUT", "not done in 8 s", 3},
+              {"slow-bytes", "TIMEOUT", "not done in 8 s", 3},
               {"garbage", "ERROR", "it announces", 3},
               {"empty", "ERROR", "the worker's response", 3},
               {"huge", "ERROR", "it announces 1152921504606846976 bytes", 3},
@@ -95,7 +95,7 @@ START_TEST(faults_cost_one_case) {
         shell("$S check " SELECT " --step prepare --fill normal --shape 4x64 --seed 1,2,3 --timeout %d --device "
               "\"worker:$P tests/worker_faults.py %s\" --output $D/run >/dev/null 2>&1; R=$?; sed -n "
               "'s/.*\"status\":\"\\([A-Z]*\\)\".*/\\1/p' $D/run; cat $D/run; exit $R",
-              strcmp(rows[i].status, "TIMEOUT") ? 60 : 4, rows[i].fault);
+              strcmp(rows[i].status, "TIMEOUT") ? 60 : 8, rows[i].fault);
     ck_assert_msg(sscanf(output, "%31s %31s %31s", lines[0], lines[1], lines[2]) == 3, "%s:\n%s", rows[i].fault,
                   output);
     ck_assert_msg(strcmp(lines[0], "PASS") == 0 && strcmp(lines[1], rows[i].status) == 0 &&
@@ -109,9 +109,9 @@ END_TEST
 /* A worker that does not even greet is no device: exit 3 and one line. */
 START_TEST(no_worker) {
   static const char *const rows[][2] = {
-      {"deaf", "ended with status 5"}, {"rude", "no status ok"}, {"silent", "not done in 4 s"}};
+      {"deaf", "ended with status 5"}, {"rude", "no status ok"}, {"silent", "not done in 8 s"}};
   for (size_t i = 0; i < 3; i++)
-    expect(shell("$S check " SELECT " --timeout %d --device \"worker:$P tests/worker_faults.py %s\"", i == 2 ? 4 : 60,
+    expect(shell("$S check " SELECT " --timeout %d --device \"worker:$P tests/worker_faults.py %s\"", i == 2 ? 8 : 60,
                  rows[i][0]),
            3, rows[i][1]);
   expect(shell("$S check " SELECT " --device worker:/no/such/program"), 3, "ended with status 127");

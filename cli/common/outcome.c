@@ -55,3 +55,21 @@ int sb_outdated_rows(const sb_expectations *expectations, sb_on_problem *on, voi
   }
   return outdated;
 }
+
+void sb_print_untaken(const sb_safetensors *input, const char *glob) {
+  enum { SHOWN = 3 };
+  int untaken = 0;
+  char names[SHOWN][SB_VISIBLE];
+  for (int i = 0; i < sb_safetensors_count(input); i++) {
+    const sb_tensor *tensor = sb_safetensors_at(input, i);
+    const char *name = sb_safetensors_name(input, i);
+    if ((glob && !sb_case_matches(glob, name)) || (tensor->rank == 2 && sb_format_of(tensor->format)->is_float))
+      continue;
+    if (untaken < SHOWN) sb_visible(name, names[untaken]);
+    untaken++;
+  }
+  for (int i = 0; i < untaken && i < SHOWN; i++) printf("%s%s", i ? ", " : "not taken: ", names[i]);
+  if (untaken)
+    printf("%s (%d of %d tensors: only floating-point ones of rank 2 are)\n", untaken > SHOWN ? ", ..." : "", untaken,
+           sb_safetensors_count(input));
+}

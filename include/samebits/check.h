@@ -57,6 +57,11 @@ sb_status sb_case_input(const sb_case *c, const sb_safetensors *file, sb_tensor 
 sb_status sb_check(sb_device *device, const sb_case *c, const sb_check_options *options, sb_result *result);
 void sb_result_free(sb_result *result);
 
+/* The folder that failures are saved to, made where it is not; and one that was. how: W_OK to write, else 0. SB_FILE.
+ */
+sb_status sb_failures_make(const char *folder);
+sb_status sb_failures_open(const char *folder, int how);
+
 /* Writes a golden file of what was got (case.x, case.<tensor>; of `both`: convert's, under the step prepare), with
  * expected.<tensor> beside and the device record in its metadata. A single operation's other inputs are kept too. */
 sb_status sb_save_failure(const char *folder, const sb_case *c, const sb_result *result, const sb_device *device);

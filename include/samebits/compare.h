@@ -35,4 +35,8 @@ const char *sb_element_text(const sb_tensor *tensor, int64_t index, char text[SB
 enum { SB_DIGEST_TEXT = 33 };
 sb_status sb_digest(const sb_tensor *tensor, char text[SB_DIGEST_TEXT]);
 
+/* The same of all tensors of a file: names, formats, sizes and elements. */
+struct sb_safetensors;
+sb_status sb_digest_file(const struct sb_safetensors *file, char text[SB_DIGEST_TEXT]);
+
 #endif

@@ -84,6 +84,10 @@ const char *sb_run_record(const sb_run_header *header, const char *key);
 struct sb_device;
 sb_status sb_run_same_record(const sb_run_header *header, const struct sb_device *device);
 
+/* Whether the header's selection is this one, the input's bits included. SB_USAGE says what it was. */
+struct sb_selection;
+sb_status sb_run_same_selection(const sb_run_header *header, const struct sb_selection *selection, bool whole);
+
 /* The header of a device, or NULL. */
 const sb_run_header *sb_run_file_header(const sb_run_file *file, const char *device);
 
