@@ -128,8 +128,8 @@ static sb_status predict(const char *device, const sb_kernel_set *set, const sb_
   const int launches = status ? 0 : launches_of(set, &c->spec, out);
   if (status) return status;
   if (launches != 1)
-    return sb_fail(SB_UNSUPPORTED,
-                   launches ? "it takes %d launches, which are not added up" : "there is no kernel (%d)", launches);
+    return launches ? sb_fail(SB_UNSUPPORTED, "it takes %d launches, which are not added up", launches)
+                    : sb_fail(SB_UNSUPPORTED, "there is no kernel");
   status = sb_cuda_open(device, &cuda);
   if (!status) {
     p->product = sb_product_of(sb_cuda_sm(cuda));

@@ -33,7 +33,8 @@ static sb_status number(const char *option, const char *text, double least, doub
 static sb_status choice(const char *option, const char *word, const char *const *names, int count, int *index) {
   for (int i = 0; i < count; i++)
     if (strcmp(word, names[i]) == 0) return *index = i, SB_OK;
-  return sb_fail(SB_USAGE, "--%s '%.40s': it is %s or %s", option, word, names[0], names[1]);
+  return sb_fail(SB_USAGE, "--%s '%.40s': it is %s, %s%s%s", option, word, names[0], names[1], count > 2 ? ", " : "",
+                 count > 2 ? names[2] : "");
 }
 
 static error_t parse(int key, char *word, struct argp_state *state) {

@@ -115,8 +115,9 @@ static sb_status take_entries(placed *all, int count, sb_run_file *to, sb_merge_
       if (has_bits(best) && !has_bits(other)) continue;
       if (has_bits(best) && !same_outcome(best, other)) {
         if (!report->conflicts++)
-          snprintf(report->text, sizeof report->text, "%s: two runs disagree (%s, %s)", best->text,
-                   sb_case_status_names[best->status], sb_case_status_names[other->status]);
+          snprintf(report->text, sizeof report->text, "%s: two runs disagree (%s, %s%s)", best->text,
+                   sb_case_status_names[best->status], sb_case_status_names[other->status],
+                   best->status == other->status ? ", with other bits or counts: compare tells which" : "");
       }
       best = other;
     }
@@ -170,7 +171,8 @@ static sb_status check_finished(sb_run_file *const *files, int count, sb_run_fil
       if (!found) missing = s;
     }
     if (missing && !report->unfinished++ && !report->conflicts)
-      snprintf(report->text, sizeof report->text, "%s: shard %d of %d was not finished", device, missing, shards);
+      snprintf(report->text, sizeof report->text, "%s: shard %d of %d was not finished, or not given", device, missing,
+               shards);
     status = unshard(&merged->headers[d], shards, !missing);
   }
   return status;

@@ -424,6 +424,8 @@ sb_status sb_select(const sb_selection *selection, const sb_device *device, sb_c
   if (!status && selection->shuffle) shuffle(list, selection->shuffle_seed);
   if (!status && list->count == 0 && !selection->shards && !selection->only)
     status = sb_fail(SB_USAGE, "the selection has no case");
+  if (!status && list->count == 0 && selection->only)
+    status = sb_fail(SB_FILE, "%s: every case in it was as expected, there is nothing to run", selection->only);
   free(patterns);
   if (status) sb_case_list_free(list);
   return status;

@@ -70,7 +70,7 @@ void sb_report_markdown(const sb_run_report *r, FILE *to) {
   fputs("### ", to);
   sb_put_markdown(to, r->title);
   fprintf(to, ": %s\n\n", r->passed ? "all as expected" : "**not as expected**");
-  fprintf(to, "%s cases, %s elements:", sb_count_text(r->case_count, number),
+  fprintf(to, r->case_count ? "%s cases, %s elements:" : "%s cases, %s elements", sb_count_text(r->case_count, number),
           sb_count_text(r->elements, (char[SB_COUNT_TEXT]){0}));
   for (int s = 0, first = 1; s < SB_CASE_STATUSES; s++) {
     if (!r->statuses[s]) continue;

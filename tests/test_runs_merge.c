@@ -125,7 +125,10 @@ START_TEST(other_cases_do_not_finish_a_run) {
          2, "it was a run of other cases");
   expect(shell("$S check 'int4-weight-only/weight/both@torchao-0.18-cpu/bf16/33x256:g128/tie:1' --resume $D/cut"), 2,
          "it was a run of other cases");
-  expect(shell("cmp $D/before $D/cut && $S merge $D/cut >/dev/null"), 3, "was not finished");
+  /* 1 where a cell that ci/required.txt asks for was among the first cases, which several processes bring in any order
+   */
+  expect(shell("cmp $D/before $D/cut || exit 9; $S merge $D/cut >/dev/null; case $? in 1 | 3) ;; *) exit 8 ;; esac"), 0,
+         "was not finished");
   expect(shell("cp " TWO
                " $D/other; printf '\\1' | dd of=$D/other bs=1 seek=$(($(stat -c %%s $D/other) - 1)) conv=notrunc "
                "2>/dev/null; " INPUT("$D/other", "1") INPUT(TWO, "2") "$S merge $D/i1 $D/i2 >/dev/null"),
