@@ -183,6 +183,11 @@ void expect_punct(Parser *p, char c) {
     parse_fail(p, "expected '%c', found '%.*s'", c, (int)(p->token.length > 40 ? 40 : p->token.length),
                p->token.text ? p->token.text : "");
 }
+
+void skip_attribute(Parser *p) {
+  for (expect_punct(p, '('); !accept_punct(p, ')'); next_token(p))
+    if (p->token.kind == TOK_END) parse_fail(p, "an attribute does not end");
+}
 bool at_word(const Parser *p, const char *word) {
   return p->token.kind == TOK_WORD && p->token.length == strlen(word) && !memcmp(p->token.text, word, p->token.length);
 }

@@ -121,6 +121,7 @@ void next_token(Parser *p);
 bool at_punct(const Parser *p, char c);
 bool accept_punct(Parser *p, char c);
 void expect_punct(Parser *p, char c);
+void skip_attribute(Parser *p); /* after .attribute: ( … ) */
 bool at_word(const Parser *p, const char *word);
 bool accept_word(Parser *p, const char *word);
 char *take_word(Parser *p);

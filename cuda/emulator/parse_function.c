@@ -332,8 +332,7 @@ static void *allocate(void *module, size_t size) { return arena_alloc(module, si
 void parse_function(Parser *p, bool is_entry) {
   Param ret = {.align = 0};
   bool has_ret = false;
-  if (accept_word(p, ".attribute"))
-    while (!accept_punct(p, ')')) next_token(p);
+  if (accept_word(p, ".attribute")) skip_attribute(p);
   scope_open(p);
   if (!is_entry && accept_punct(p, '(')) {
     has_ret = !at_punct(p, ')');

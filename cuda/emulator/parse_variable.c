@@ -71,14 +71,9 @@ void parse_variable(Parser *p, Space space, bool is_extern) {
     char *word = take_word(p);
     if (!strcmp(word, ".align"))
       align = (u32)take_int(p);
-    else if (!strcmp(word, ".attribute")) {
-      expect_punct(p, '(');
-      while (!at_punct(p, ')')) {
-        if (p->token.kind == TOK_END) parse_fail(p, "an attribute does not end");
-        next_token(p);
-      }
-      next_token(p);
-    } else if (!strcmp(word, ".v2"))
+    else if (!strcmp(word, ".attribute"))
+      skip_attribute(p);
+    else if (!strcmp(word, ".v2"))
       lanes = 2;
     else if (!strcmp(word, ".v4"))
       lanes = 4;
