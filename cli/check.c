@@ -2,6 +2,7 @@
 #include "cli/check_options.h"
 #include "cli/outcome.h"
 #include "cli/table.h"
+#include "samebits/compare.h"
 #include "samebits/expect.h"
 #include "samebits/explain.h"
 #include "samebits/pool.h"
@@ -337,6 +338,7 @@ static bool names_case(const sb_check_request *r) {
 static sb_status run_all(tally *t, sb_check_request *r) {
   char *names[MAX_DEVICES];
   sb_safetensors *input = NULL;
+  static char digest[SB_DIGEST_TEXT];
   int count = 0;
   sb_status status = sb_check_request_valid(r);
   if (!status) status = sb_refuse_overwriting(r->output, r->input);
@@ -344,6 +346,10 @@ static sb_status run_all(tally *t, sb_check_request *r) {
   if (!status) status = sb_refuse_overwriting(r->output, r->resume);
   if (!status && r->save) status = sb_failures_make(r->save);
   if (!status && r->input) status = sb_safetensors_open(r->input, &input);
+  if (!status && input && (r->output || r->json || r->resume)) {
+    status = sb_digest_file(input, digest);
+    r->selection.input_digest = digest;
+  }
   r->selection.input = r->check.input = input;
   r->selection.tensors = r->tensors;
   if (!status) count = split_devices(r, names);

@@ -3,7 +3,7 @@
 #define SAMEBITS_CLI_OUTCOME_H
 
 #include "samebits/expect.h"
-#include "samebits/safetensors.h"
+#include "samebits/select.h"
 
 int sb_exit_of_case(sb_case_status status);
 

@@ -2,7 +2,6 @@
 #include "samebits/run.h"
 
 #include "samebits/bench_gpu.h"
-#include "samebits/compare.h"
 #include "samebits/run_file.h"
 
 #include <errno.h>
@@ -90,21 +89,19 @@ static void say(void *context, const char *key, const char *value) { set(context
 
 /* What a run took of all cases, so that shards can be put together again and judged as a whole. */
 static json_t *selection_of(const sb_selection *s, bool whole) {
-  char digest[SB_DIGEST_TEXT];
-  const char *const lists[][2] = {{"recipe", s->recipes},  {"side", s->sides ? s->sides : s->side},
-                                  {"step", s->steps},      {"flavor", s->flavors},
-                                  {"dtype", s->dtypes},    {"shape", s->shapes},
-                                  {"group", s->groups},    {"fill", s->fills},
-                                  {"seed", s->seeds},      {"tier", s->tier},
-                                  {"name", s->name},       {"tensor", s->tensors},
-                                  {"only_failed", s->only}};
+  const char *const lists[][2] = {{"recipe", s->recipes},   {"side", s->sides ? s->sides : s->side},
+                                  {"step", s->steps},       {"flavor", s->flavors},
+                                  {"dtype", s->dtypes},     {"shape", s->shapes},
+                                  {"group", s->groups},     {"fill", s->fills},
+                                  {"seed", s->seeds},       {"tier", s->tier},
+                                  {"name", s->name},        {"tensor", s->tensors},
+                                  {"only_failed", s->only}, {"input", s->input_digest}};
   json_t *line = json_pack("{s:b}", "whole", whole);
   for (size_t i = 0; line && i < sizeof lists / sizeof *lists; i++)
     if (lists[i][1]) set(line, lists[i][0], json_string(lists[i][1]));
   json_t *cases = line && s->pattern_count ? json_array() : NULL;
   for (int i = 0; cases && i < s->pattern_count; i++) add(cases, json_string(s->patterns[i]));
   if (line && s->pattern_count) set(line, "cases", cases);
-  if (line && s->input) set(line, "input", sb_digest_file(s->input, digest) ? NULL : json_string(digest));
   if (line && s->shards) set(line, "shard", json_pack("[i,i]", s->shard, s->shards));
   return line;
 }

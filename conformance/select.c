@@ -159,13 +159,15 @@ static sb_status add_shapes(walk *w, sb_case *c) {
   return status;
 }
 
+bool sb_input_fits(const sb_tensor *tensor) { return tensor->rank == 2 && sb_format_of(tensor->format)->is_float; }
+
 static sb_status add_inputs(walk *w, sb_case *c) {
   const sb_safetensors *input = w->selection->input;
   for (int i = 0; i < sb_safetensors_count(input); i++) {
     const sb_tensor *tensor = sb_safetensors_at(input, i);
     const char *name = sb_safetensors_name(input, i), *side = w->selection->side;
     if (w->selection->tensors && !sb_case_matches(w->selection->tensors, name)) continue;
-    if (tensor->rank != 2 || !sb_format_of(tensor->format)->is_float || strlen(name) >= sizeof c->tensor) continue;
+    if (!sb_input_fits(tensor) || strlen(name) >= sizeof c->tensor) continue;
     sb_side of = side && strcmp(side, "auto") != 0 ? c->spec.path->side : sb_side_of_tensor(name);
     if (of != c->spec.path->side || (side && strcmp(side, "auto") != 0 && strcmp(side, sb_side_names[of]) != 0))
       continue;
@@ -315,8 +317,7 @@ static sb_status no_input(const sb_selection *s) {
     const sb_tensor *tensor = sb_safetensors_at(s->input, i);
     const char *name = sb_safetensors_name(s->input, i);
     if (s->tensors && !sb_case_matches(s->tensors, name)) continue;
-    if (tensor->rank == 2 && sb_format_of(tensor->format)->is_float)
-      return SB_OK; /* the rest of the selection left it out */
+    if (sb_input_fits(tensor)) return SB_OK; /* the rest of the selection left it out */
     return sb_fail(SB_FILE, "%s: no floating-point tensor of rank 2; %.200s is %s of rank %d", path, name,
                    sb_format_of(tensor->format)->name, tensor->rank);
   }

@@ -61,10 +61,8 @@ void sb_print_untaken(const sb_safetensors *input, const char *glob) {
   int untaken = 0;
   char names[SHOWN][SB_VISIBLE];
   for (int i = 0; i < sb_safetensors_count(input); i++) {
-    const sb_tensor *tensor = sb_safetensors_at(input, i);
     const char *name = sb_safetensors_name(input, i);
-    if ((glob && !sb_case_matches(glob, name)) || (tensor->rank == 2 && sb_format_of(tensor->format)->is_float))
-      continue;
+    if ((glob && !sb_case_matches(glob, name)) || sb_input_fits(sb_safetensors_at(input, i))) continue;
     if (untaken < SHOWN) sb_visible(name, names[untaken]);
     untaken++;
   }

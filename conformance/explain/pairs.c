@@ -2,8 +2,8 @@
  * shares are fixed, so that the answer does not depend on their number of cores. */
 #include "conformance/contract/values.h"
 #include "conformance/explain/search_parts.h"
+#include "conformance/shares.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,12 +27,6 @@ typedef struct walk {
   first *firsts; /* collected when not NULL */
   int first_count, first_capacity;
 } walk;
-
-static bool wanted(const walk *w, const sb_mechanism *m) {
-  for (int i = 0; i < w->only_count; i++)
-    if (w->only[i] == m) return true;
-  return w->only_count == 0;
-}
 
 /* What the contract gives for the captured slots in the quick views. */
 static uint64_t hash_results(sb_search *s, sb_contract *k, int unchanged) {
@@ -97,7 +91,7 @@ static bool try_one(void *context, const sb_candidate *c) {
   walk *w = context;
   sb_search *s = w->s;
   int equal = 0;
-  if (!wanted(w, c->mechanism) || c->line > w->mismatch || !sb_search_confirms(s, c)) {
+  if (!sb_search_wants(w->only, w->only_count, c->mechanism) || c->line > w->mismatch || !sb_search_confirms(s, c)) {
     sb_arena_reset(s->passing);
     return true;
   }
@@ -156,8 +150,6 @@ static void *search_share(void *context) {
 
 static sb_status search_shares(sb_search *s, walk *one, int pass) {
   share shares[SB_WORKERS] = {{0}};
-  pthread_t threads[SB_WORKERS];
-  bool started[SB_WORKERS] = {false};
   sb_search *own[SB_WORKERS] = {NULL};
   sb_status status = SB_OK;
   for (int k = 0; k < SB_WORKERS && !status; k++) {
@@ -165,14 +157,9 @@ static sb_status search_shares(sb_search *s, walk *one, int pass) {
     status = sb_search_share(s, k, &shares[k].s);
     own[k] = shares[k].s;
   }
-  for (int k = 1; k < SB_WORKERS && !status; k++)
-    started[k] = pthread_create(&threads[k], NULL, search_share, &shares[k]) == 0;
-  for (int k = 0; k < SB_WORKERS && !status; k++)
-    if (!started[k]) search_share(&shares[k]);
-  for (int k = 0; k < SB_WORKERS; k++) {
-    if (started[k]) (void)pthread_join(threads[k], NULL);
+  if (!status) sb_shares_run(search_share, shares, sizeof *shares, SB_WORKERS);
+  for (int k = 0; k < SB_WORKERS; k++)
     if (!status && shares[k].status) status = sb_fail(shares[k].status, "a search failed");
-  }
   if (!status) sb_search_merge(s, own);
   for (int k = 0; k < SB_WORKERS; k++)
     if (own[k]) sb_search_unshare(s, own[k]);

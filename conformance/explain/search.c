@@ -193,6 +193,12 @@ void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_
   sb_line_print(&from->lines[old >= 0 ? old : line], m->before, sizeof m->before);
 }
 
+bool sb_search_wants(const sb_mechanism *const *only, int count, const sb_mechanism *mechanism) {
+  for (int i = 0; i < count; i++)
+    if (only[i] == mechanism) return true;
+  return count == 0;
+}
+
 bool sb_search_has(const sb_search *s, const sb_set *set) {
   for (int i = 0; i < s->set_count; i++) {
     bool same = s->sets[i].count == set->count;

@@ -23,6 +23,9 @@ sb_status sb_search_share(sb_search *search, int k, sb_search **own);
 void sb_search_merge(sb_search *search, sb_search *const own[SB_WORKERS]);
 void sb_search_unshare(sb_search *search, sb_search *own);
 
+/* Whether a mechanism is one of a list; no list has all. */
+bool sb_search_wants(const sb_mechanism *const *only, int count, const sb_mechanism *mechanism);
+
 /* Whether a set of the same mechanisms is there. */
 bool sb_search_has(const sb_search *search, const sb_set *set);
 

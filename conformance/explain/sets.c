@@ -3,8 +3,8 @@
  * beam, so that the answer does not depend on the number of cores. */
 #include "conformance/contract/values.h"
 #include "conformance/explain/search_parts.h"
+#include "conformance/shares.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,12 +27,6 @@ typedef struct walk {
   node *next; /* `width` of them; NULL: the last size */
   uint64_t *seen;
 } walk;
-
-static bool wanted(const walk *w, const sb_mechanism *m) {
-  for (int i = 0; i < w->only_count; i++)
-    if (w->only[i] == m) return true;
-  return w->only_count == 0;
-}
 
 /* Open addressing; a full table forgets nothing and lets states through. */
 static bool seen_before(uint64_t *seen, uint64_t h) {
@@ -101,7 +95,8 @@ static bool try_one(void *context, const sb_candidate *c) {
   double most = w->count == w->width ? w->next[worst(w)].score : SB_INF;
   node found;
   uint64_t hash;
-  if (wanted(w, c->mechanism) && c->line <= w->from->mismatch && sb_search_confirms(s, c)) {
+  if (sb_search_wants(w->only, w->only_count, c->mechanism) && c->line <= w->from->mismatch &&
+      sb_search_confirms(s, c)) {
     s->tried++;
     if (sb_search_holds(s, c->contract, c->line, &equal))
       sb_search_add(s, &w->from->set, c, w->from->contract);
@@ -177,8 +172,6 @@ static void merge(walk *w, const share *shares) {
 
 static sb_status follow_all(walk *w, const node *now, int count) {
   share shares[SB_WORKERS] = {{.index = 0}};
-  pthread_t threads[SB_WORKERS];
-  bool started[SB_WORKERS] = {false};
   sb_status status = SB_OK;
   for (int k = 0; k < SB_WORKERS && status == SB_OK; k++) {
     shares[k] = (share){.w = *w, .now = now, .count = count, .index = k};
@@ -191,14 +184,10 @@ static sb_status follow_all(walk *w, const node *now, int count) {
       status = sb_fail(SB_NO_MEMORY, "no memory for a search");
     if (status == SB_OK) memcpy(shares[k].w.seen, w->seen, SEEN * sizeof(uint64_t));
   }
-  for (int k = 1; k < SB_WORKERS && status == SB_OK; k++)
-    started[k] = k < count && pthread_create(&threads[k], NULL, follow_share, &shares[k]) == 0;
-  for (int k = 0; k < SB_WORKERS && status == SB_OK; k++)
-    if (!started[k]) follow_share(&shares[k]);
-  for (int k = 0; k < SB_WORKERS; k++) {
-    if (started[k]) (void)pthread_join(threads[k], NULL);
+  /* a share beyond the nodes has nothing to follow */
+  if (status == SB_OK) sb_shares_run(follow_share, shares, sizeof *shares, count < SB_WORKERS ? count : SB_WORKERS);
+  for (int k = 0; k < SB_WORKERS; k++)
     if (status == SB_OK && shares[k].status) status = sb_fail(shares[k].status, "a search failed");
-  }
   if (status == SB_OK) merge(w, shares);
   for (int k = 0; k < SB_WORKERS; k++) {
     if (shares[k].w.s) sb_search_unshare(w->s, shares[k].w.s);

@@ -1,12 +1,12 @@
 /* All 2^32 f32 inputs through a quantize kernel on a device, beside the C reference, in memory that both sides see. */
 #include "samebits/selftest.h"
 
+#include "conformance/shares.h"
 #include "cuda/modules.h"
 #include "samebits/cuda.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -61,20 +61,11 @@ static void *prepare_rows(void *context) {
 }
 static sb_status prepare_chunk(sweep *s) {
   part parts[THREADS];
-  pthread_t threads[THREADS];
-  bool started[THREADS] = {false};
-  for (int k = 0; k < THREADS; k++) {
-    parts[k] = (part){s, k * (ROWS / THREADS), ROWS / THREADS, SB_OK};
-    started[k] = k > 0 && pthread_create(&threads[k], NULL, prepare_rows, &parts[k]) == 0;
-  }
   sb_status status = SB_OK;
-  for (int k = 0; k < THREADS; k++) {
-    if (started[k])
-      (void)pthread_join(threads[k], NULL);
-    else
-      (void)prepare_rows(&parts[k]);
+  for (int k = 0; k < THREADS; k++) parts[k] = (part){s, k * (ROWS / THREADS), ROWS / THREADS, SB_OK};
+  sb_shares_run(prepare_rows, parts, sizeof *parts, THREADS);
+  for (int k = 0; k < THREADS; k++)
     if (parts[k].status) status = parts[k].status;
-  }
   return status;
 }
 

@@ -1,6 +1,7 @@
 /* atomic.c: read-modify-write, lane after lane in lane order, asynchronous copies, fences. */
 #include "bits.h"
 #include "handlers.h"
+#include "move.h"
 #include "race.h"
 
 static u32 pair16(u32 x, u32 y, u32 (*f)(u32, u32)) { return f(x & 0xffffu, y & 0xffffu) | f(x >> 16, y >> 16) << 16; }
@@ -110,11 +111,6 @@ static u64 exchange(const AtomicRegs *a, bool flush, u8 *p, u64 v, u64 compare) 
 
 static u64 register_value(const Warp *w, bool wide, u32 reg, u32 lane) {
   return wide ? REG(const u64, reg)[lane] : REG(const u32, reg)[lane];
-}
-static u64 lane_address(const Warp *w, const MemOp *m, u32 lane) {
-  if (m->address == ~0u) return (u64)m->offset;
-  u64 at = register_value(w, !m->narrow_address, m->address, lane) + (u64)m->offset;
-  return m->space == SPACE_SHARED ? (u32)at : at;
 }
 
 const Insn *op_atomic(Warp *w, const Insn *i) {

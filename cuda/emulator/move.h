@@ -166,6 +166,12 @@ static inline void store_row(const Warp *w, const MemOp *m, u8 *p) {
 slow:
   for (u32 l = 0; l < LANES; l++) store_lane(w, m, l, p + (size_t)l * m->size * m->count);
 }
+/* The effective address of one lane. */
+static inline u64 lane_address(const Warp *w, const MemOp *m, u32 lane) {
+  if (m->address == ~0u) return (u64)m->offset;
+  const u64 base = m->narrow_address ? REG(const u32, m->address)[lane] : REG(const u64, m->address)[lane];
+  return m->space == SPACE_SHARED ? (u32)(base + (u64)m->offset) : base + (u64)m->offset;
+}
 /* Effective addresses of the 32 lanes. */
 static inline void lane_addresses(const Warp *w, const MemOp *m, u64 *a) {
   if (m->address == ~0u) {

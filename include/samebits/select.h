@@ -15,6 +15,7 @@ typedef struct sb_selection {
   const char *const *patterns; /* canonical case strings, and globs that filter the selection */
   int pattern_count;
   const sb_safetensors *input; /* fill `file`: its tensors instead of shapes, fills and seeds */
+  const char *input_digest;    /* of the input's tensors, for the run's header; NULL: none is written */
   const char *tensors;         /* glob of their names, NULL: all */
   const char *side;            /* of the tensors: auto (default), activation, weight */
   const char *only;            /* --only-failed: a run's JSONL; its cases that were neither PASS nor EXPECTED */
@@ -49,6 +50,9 @@ typedef struct sb_named_set {
 } sb_named_set;
 extern const sb_named_set sb_named_sets[];
 extern const int sb_named_set_count;
+
+/* Whether cases can take a tensor of an input: floating point of rank 2. */
+bool sb_input_fits(const sb_tensor *tensor);
 
 /* auto: a name with a dot-separated part `weight` is a weight, every other an activation. */
 sb_side sb_side_of_tensor(const char *name);

@@ -20,7 +20,7 @@ typedef struct {
 
 enum { TEST_ARCHS = 5 };
 extern const int test_archs[TEST_ARCHS];
-int run_suite(const char *name, const TTest *each_arch); /* the test once for each architecture, as a program's main */
+int run_suite(const char *name, const TTest *each_arch, int archs); /* the test for each of them, as a program's main */
 void open_arch(int arch, const char *suite); /* loads tests/emulator/<suite>.cu as compiled for that architecture */
 sb_driver *open_device(int arch);            /* without a module */
 sb_driver *open_driver(void);
@@ -48,6 +48,8 @@ void expect_16(const char *what, Buf b, const uint16_t *expected, uint16_t expon
   ck_assert_msg(try_launch(kernel, gx, gy, bx, by, 0, params) == SB_OK, "%s: %s", kernel, sb_message())
 
 uint64_t random_bits(void);
+/* Integers from -100 to 100, and floats of some bits to either side of 0. */
+void fill_numbers(int *ints, float *floats, int count);
 float edge_f32(int k); /* edges first, then random bit patterns */
 double edge_f64(int k);
 uint16_t edge_16(int k);

@@ -6,10 +6,7 @@
 static int ints[8192];
 static float floats[8192];
 
-static void fill(void) {
-  for (int k = 0; k < 8192; k++)
-    ints[k] = (int)(random_bits() % 201) - 100, floats[k] = (float)((int)(random_bits() % 20001) - 10000) * 0x1.3p-9f;
-}
+static void fill(void) { fill_numbers(ints, floats, 8192); }
 
 static void reductions(void) {
   static float m[8], o[64], s[256];
@@ -224,4 +221,4 @@ START_TEST(part_b) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part b", part_b); }
+int main(void) { return run_suite("emulator kernels, part b", part_b, TEST_ARCHS); }

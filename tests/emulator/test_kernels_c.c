@@ -10,10 +10,7 @@ enum { N = 1000 };
 static float floats[8192];
 static int ints[8192];
 
-static void fill(void) {
-  for (int k = 0; k < 8192; k++)
-    ints[k] = (int)(random_bits() % 201) - 100, floats[k] = (float)((int)(random_bits() % 20001) - 10000) * 0x1.3p-9f;
-}
+static void fill(void) { fill_numbers(ints, floats, 8192); }
 
 static void by_struct(void) {
   enum { R = 5, C = 777, STRIDE = 800 };
@@ -355,4 +352,4 @@ START_TEST(part_c) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part c", part_c); }
+int main(void) { return run_suite("emulator kernels, part c", part_c, TEST_ARCHS); }

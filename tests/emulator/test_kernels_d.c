@@ -11,10 +11,7 @@ enum { N = 1000 };
 static float floats[8192];
 static int ints[8192];
 
-static void fill(void) {
-  for (int k = 0; k < 8192; k++)
-    ints[k] = (int)(random_bits() % 201) - 100, floats[k] = (float)((int)(random_bits() % 20001) - 10000) * 0x1.3p-9f;
-}
+static void fill(void) { fill_numbers(ints, floats, 8192); }
 static uint32_t clamped(float v, int zero, int least, int most) {
   int c = to_int(rintf(v)) + zero;
   return (uint32_t)(c < least ? least : c > most ? most : c) & 255;
@@ -306,4 +303,4 @@ START_TEST(part_d) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part d", part_d); }
+int main(void) { return run_suite("emulator kernels, part d", part_d, TEST_ARCHS); }

@@ -9,10 +9,7 @@ static sb_driver *driver;
 static float floats[4096];
 static int ints[4096];
 
-static void fill(void) {
-  for (int k = 0; k < 4096; k++)
-    ints[k] = (int)(random_bits() % 201) - 100, floats[k] = (float)((int)(random_bits() % 20001) - 10000) * 0x1.3p-9f;
-}
+static void fill(void) { fill_numbers(ints, floats, 4096); }
 
 /* Triton appends pointers to scratch memory that these kernels do not use: params ends with two of them. */
 static void run(const char *kernel, unsigned gx, unsigned gy, void **params) {
@@ -158,14 +155,5 @@ int main(int argc, char **argv) {
     return 2;
   }
   folder = argv[1];
-  Suite *suite = suite_create("emulator triton");
-  TCase *tcase = tcase_create("triton");
-  tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, triton_kernels, 0, 3);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite("emulator triton", triton_kernels, 3);
 }
