@@ -39,7 +39,7 @@ if(EXISTS ${shipped}/SHA256SUMS)
 endif()
 file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/SHA256SUMS "${sums}")
 
-find_program(SAMEBITS_NVCC nvcc HINTS ${CMAKE_BINARY_DIR}/nvcc/nvidia/cu13/bin /usr/local/cuda/bin)
+find_program(SAMEBITS_NVCC nvcc HINTS ${CMAKE_BINARY_DIR}/toolkit/nvidia/cu13/bin /usr/local/cuda/bin)
 set(ptx_dir ${CMAKE_CURRENT_BINARY_DIR}/ptx)
 if(SAMEBITS_PTX STREQUAL "shipped" OR (SAMEBITS_PTX STREQUAL "auto" AND sums STREQUAL shipped_sums))
   if(NOT sums STREQUAL shipped_sums)

@@ -2,8 +2,8 @@
 #include "samebits/audit.h"
 #define CU13 "/nvidia/cu13/bin"
 #define SHELL_SETUP                                                                                                    \
-  "export PATH=\"$PATH:/usr/local/cuda/bin:" SAMEBITS_BINARY_DIR "/nvcc" CU13 ":" SAMEBITS_BINARY_DIR "/nvdisasm" CU13 \
-  "\"; "
+  "export PATH=\"$PATH:/usr/local/cuda/bin:" SAMEBITS_BINARY_DIR "/toolkit" CU13 ":" SAMEBITS_BINARY_DIR               \
+  "/nvdisasm" CU13 "\"; "
 #include "tests/shell.h"
 
 /* Kernels of one line each, between the same first and last instructions. */

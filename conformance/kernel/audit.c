@@ -49,7 +49,7 @@ static sb_status run_tool(const char *tool, const char *variable, const char *co
   program[n > 0 ? n : 0] = 0;
   char *slash = strrchr(program, '/');
   if (slash) *slash = 0;
-  snprintf(beside[0], sizeof beside[0], "%s/nvcc/nvidia/cu13/bin/%s", program, tool);
+  snprintf(beside[0], sizeof beside[0], "%s/toolkit/nvidia/cu13/bin/%s", program, tool);
   snprintf(beside[1], sizeof beside[1], "%s/nvdisasm/nvidia/cu13/bin/%s", program, tool);
   snprintf(beside[2], sizeof beside[2], "/usr/local/cuda/bin/%s", tool);
   const char *own = getenv(variable);
