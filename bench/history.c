@@ -161,6 +161,19 @@ static sb_status add_entry(sb_history *h, sqlite3_stmt *statement, int64_t id, c
   return done == SQLITE_DONE ? SB_OK : failed(h);
 }
 
+/* A run that was added when it lacked nothing but its summary, and has it now. */
+static sb_status complete(sb_history *h, const sb_run_file *run, const char *digest) {
+  sqlite3_stmt *statement = NULL;
+  if (sqlite3_prepare_v2(h->db, "UPDATE runs SET complete = 1, summary = ? WHERE digest = ? AND complete = 0", -1,
+                         &statement, NULL) != SQLITE_OK)
+    return failed(h);
+  bind_json(statement, 1, run->summary);
+  bind_text(statement, 2, digest);
+  const int done = sqlite3_step(statement);
+  sqlite3_finalize(statement);
+  return done == SQLITE_DONE ? SB_OK : failed(h);
+}
+
 static sb_status add_device(sb_history *h, const sb_run_file *run, const sb_run_header *header, int *added) {
   char digest[33];
   sqlite3_stmt *statement = NULL;
@@ -179,7 +192,7 @@ static sb_status add_device(sb_history *h, const sb_run_file *run, const sb_run_
   const int done = sqlite3_step(statement);
   sqlite3_finalize(statement);
   if (done != SQLITE_DONE) return failed(h);
-  if (sqlite3_changes(h->db) == 0) return SB_OK;
+  if (sqlite3_changes(h->db) == 0) return run->complete ? complete(h, run, digest) : SB_OK;
   const int64_t id = sqlite3_last_insert_rowid(h->db);
   ++*added;
   if (sqlite3_prepare_v2(h->db, "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1,

@@ -113,10 +113,17 @@ static int verify(int argc, char **argv) {
     }
     if (status) exit_code = sb_report(argv[0], SB_FILE);
   }
+  bool applies = false;
   for (int i = 0; i < required.count; i++) {
     char text[SB_CELL_TEXT];
-    if (required.cells[i].filled >= required.cells[i].least || strcmp(required.cells[i].device, "ref") != 0) continue;
+    if (strcmp(required.cells[i].device, "ref") != 0) continue;
+    applies = true;
+    if (required.cells[i].filled >= required.cells[i].least) continue;
     fprintf(stderr, "%s\n", sb_required_text(&required, i, text));
+    exit_code = sb_exit_join(exit_code, SB_EXIT_DIFFERS);
+  }
+  if (o.required && !applies) {
+    fprintf(stderr, "REQUIRED no row of %s is of the device ref, which captured files are held to\n", o.required);
     exit_code = sb_exit_join(exit_code, SB_EXIT_DIFFERS);
   }
   sb_required_free(&required);

@@ -61,7 +61,8 @@ static int add(int argc, char **argv) {
     status = sb_run_file_open(r.words[i], &run);
     if (!status) status = sb_history_add(history, run, &added);
     if (!status && added)
-      printf("%s: added, %d device%s, %d lines\n", r.words[i], added, added == 1 ? "" : "s", run->entry_count);
+      printf("%s: added, %d device%s, %d lines%s\n", r.words[i], added, added == 1 ? "" : "s", run->entry_count,
+             run->complete ? "" : "; interrupted: it has no summary");
     else if (!status)
       printf("%s: it was there already\n", r.words[i]);
     sb_run_file_close(run);

@@ -67,6 +67,15 @@ static sb_status parse_affine(sb_golden *golden) {
   return status;
 }
 
+/* What every golden file says; `affine` has no side and no step. */
+static sb_status has_all(const sb_golden *golden, bool affine) {
+  static const char *const keys[] = {"recipe", "flavor", "dtype", "group_size", "side", "step"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys - (affine ? 2 : 0); i++)
+    if (!*metadata(golden, keys[i]))
+      return sb_fail(SB_FILE, "%s: its metadata lacks %s", sb_safetensors_path(golden->file), keys[i]);
+  return SB_OK;
+}
+
 /* The spec that the metadata names. */
 static sb_status parse_spec(sb_golden *golden) {
   sb_side side = SB_NO_SIDE;
@@ -79,7 +88,8 @@ static sb_status parse_spec(sb_golden *golden) {
   if (strcmp(metadata(golden, "samebits.golden"), "1") != 0)
     return sb_fail(SB_FILE, "%s: no golden file (its metadata lacks samebits.golden = 1)",
                    sb_safetensors_path(golden->file));
-  sb_status status = parse_integer(golden, "group_size", &group);
+  sb_status status = has_all(golden, affine);
+  if (!status) status = parse_integer(golden, "group_size", &group);
   if (status) return status;
   if (group < 0) return broken(golden, "group_size is", metadata(golden, "group_size"));
   if (sb_format_parse(metadata(golden, "dtype"), &dtype))

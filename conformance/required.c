@@ -8,7 +8,8 @@
 
 enum { RECIPE, SIDE, STEP, FLAVOR, DTYPE, DEVICE, ELEMENTS, COLUMNS };
 
-/* A row with a name that does not exist would never be asked for. Devices are open: emu:*, cuda:*, worker:*. */
+/* A row with a name that does not exist would never be asked for. Devices are open: emu:*, cuda:*, worker:*. `affine`
+ * has neither side nor step: `-`. */
 static sb_status check_names(const sb_required *required, char *words[COLUMNS], int line) {
   sb_side side;
   sb_step step;
@@ -16,8 +17,11 @@ static sb_status check_names(const sb_required *required, char *words[COLUMNS], 
   sb_format dtype;
   sb_status status = SB_OK;
   if (!sb_recipe_find(words[RECIPE])) status = sb_fail(SB_FILE, "unknown recipe '%.60s'", words[RECIPE]);
-  if (!status) status = sb_side_parse(words[SIDE], &side);
-  if (!status) status = sb_step_parse(words[STEP], &step);
+  const bool affine = !status && strcmp(words[RECIPE], "affine") == 0;
+  if (affine && (strcmp(words[SIDE], "-") != 0 || strcmp(words[STEP], "-") != 0))
+    status = sb_fail(SB_FILE, "the recipe affine has no side and no step: 'affine - - FLAVOR DTYPE DEVICE ELEMENTS'");
+  if (!status && !affine) status = sb_side_parse(words[SIDE], &side);
+  if (!status && !affine) status = sb_step_parse(words[STEP], &step);
   if (!status) status = sb_flavor_parse(words[FLAVOR], &flavor);
   if (!status) status = sb_format_parse(words[DTYPE], &dtype);
   return status ? sb_fail_in(SB_FILE, "%s: line %d", required->path, line) : SB_OK;
@@ -74,12 +78,16 @@ void sb_required_free(sb_required *required) {
   *required = (sb_required){0};
 }
 
+/* Whether a cell's word is a spec's name for it; `-` where `affine` has none. */
+static bool says(const char *word, const char *name, bool affine) { return strcmp(word, affine ? "-" : name) == 0; }
+
 void sb_required_fill(sb_required *required, const sb_spec *spec, const char *device, int64_t elements) {
   if (*spec->path->variant) return;
+  const bool affine = spec->path->side == SB_NO_SIDE;
   for (int i = 0; i < required->count; i++) {
     sb_required_cell *cell = &required->cells[i];
-    if (strcmp(cell->recipe, spec->recipe->name) == 0 && strcmp(cell->side, sb_side_names[spec->path->side]) == 0 &&
-        strcmp(cell->step, sb_step_names[spec->step]) == 0 &&
+    if (strcmp(cell->recipe, spec->recipe->name) == 0 && says(cell->side, sb_side_names[spec->path->side], affine) &&
+        says(cell->step, sb_step_names[spec->step], affine) &&
         strcmp(cell->flavor, sb_flavor_names[spec->path->flavor]) == 0 &&
         strcmp(cell->dtype, sb_format_of(spec->dtype)->name) == 0 && strcmp(cell->device, device) == 0)
       cell->filled += elements;

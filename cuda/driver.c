@@ -140,8 +140,10 @@ static sb_status bind(sb_driver *d) {
   return missing ? sb_fail(SB_DEVICE, "%s: the driver library has no %s", d->device, missing) : SB_OK;
 }
 
-/* The ordinal of the device: N of cuda:N; on the emulator the one with that compute capability. */
+/* The ordinal of the device: N of cuda:N; on the emulator the one with that compute capability, a name of which it does
+ * not know is SB_USAGE. */
 static sb_status choose(sb_driver *d, long wanted) {
+  char known[160] = "";
   int count = 0, major = 0, minor = 0, code = d->cuInit(0);
   if (!code) code = d->cuDeviceGetCount(&count);
   if (code) return failed(d, code, "cuInit");
@@ -154,7 +156,10 @@ static sb_status choose(sb_driver *d, long wanted) {
     d->sm = major * 10 + minor;
     if (!d->emulator || d->sm == wanted)
       return failed(d, d->cuDeviceGetName(d->title, sizeof d->title, d->ordinal), "cuDeviceGetName");
+    const size_t length = strlen(known);
+    (void)snprintf(known + length, sizeof known - length, "%semu:sm_%d", length ? ", " : "", d->sm);
   }
+  if (d->emulator) return sb_fail(SB_USAGE, "unknown device '%s'; the emulator has: %s", d->device, known);
   return sb_fail(SB_DEVICE, "%s: no such device, the library has %d", d->device, count);
 }
 

@@ -124,6 +124,15 @@ START_TEST(broken_golden) {
     expect_answer(a, 3, "spoiled.safetensors", rows[i][0]);
     ck_assert_int_eq(a->error_lines, 1);
   }
+  static const char *const needed[] = {"recipe", "flavor", "dtype", "group_size", "side", "step"};
+  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+    char lacks[64];
+    spoil(needed[i], NULL, false);
+    snprintf(lacks, sizeof lacks, "spoiled.safetensors: its metadata lacks %s\n", needed[i]);
+    const answer *a = run("golden verify %s/spoiled.safetensors", folder);
+    expect_answer(a, 3, lacks, needed[i]);
+    ck_assert_int_eq(a->error_lines, 1);
+  }
   spoil("seed", "1", true);
   expect_answer(run("golden verify %s/spoiled.safetensors", folder), 3, "no case", "no tensors");
   FILE *empty = fopen(in_folder("empty"), "w");
@@ -135,6 +144,30 @@ START_TEST(broken_golden) {
   ck_assert_int_eq(system(command), 0);
   expect_answer(run("golden verify %s/cut conformance/golden/data/*", folder), 3, " 0 differ",
                 "truncated beside good ones");
+}
+END_TEST
+
+/* Cells that --required lists, the primitives of `affine` among them, are filled by files without a difference, or
+ * missed; a list that asks nothing of captured files is a failure. */
+START_TEST(required_cells) {
+  static const struct {
+    const char *cell, *files, *says;
+    int exit_code;
+  } rows[] = {
+      {"affine - - torchao-0.18-cpu f32 ref 100", "affine*0.18*f32*", " 0 differ", 0},
+      {"affine - - torchao-0.18-cpu f32 ref 100", "int4*", "affine/-/-@torchao-0.18-cpu/f32 on ref: 0 of 100", 1},
+      {"affine - - torchao-0.18-cpu bf16 ref 100", "affine*0.18*f32*", "bf16 on ref: 0 of 100", 1},
+      {"int4-weight-only weight convert torchao-0.18-cpu f32 ref 9", "int4*0.18*", " 0 differ", 0},
+      {"affine weight convert torchao-0.18-cpu f32 ref 1", "affine*", "has no side and no step", 3},
+      {"int4-weight-only - - torchao-0.18-cpu f32 ref 1", "int4*", "side '-'", 3},
+      {"affine - - torchao-0.18-cpu f32 emu:sm_90 1", "affine*", "no row of", 1}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    FILE *cells = fopen(in_folder("cells"), "w");
+    fprintf(cells, "%s\n", rows[i].cell);
+    fclose(cells);
+    expect_answer(run("golden verify -r %s/cells conformance/golden/data/%s", folder, rows[i].files), rows[i].exit_code,
+                  rows[i].says, rows[i].cell);
+  }
 }
 END_TEST
 
@@ -180,6 +213,7 @@ int main(void) {
   tcase_add_test(tests, golden_verifies);
   tcase_add_test(tests, flipped_bits);
   tcase_add_test(tests, broken_golden);
+  tcase_add_test(tests, required_cells);
   tcase_add_test(tests, misspelt_tensors_are_refused);
   tcase_add_test(tests, ignored_tensors_are_named);
   suite_add_tcase(suite, tests);

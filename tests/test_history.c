@@ -54,6 +54,23 @@ START_TEST(what_goes_in_comes_out) {
 }
 END_TEST
 
+/* A run that was killed is marked as such where it is added and where it is listed, and no other is; nor one that has
+ * got its summary since. */
+START_TEST(interrupted_runs_are_marked) {
+  for (int lines = 1; lines < 6; lines += 4) {
+    expect(shell("head -n %d a >cut%d && $S history add --database i cut%d", lines, lines, lines), 0, "; interrupted");
+    expect(shell("$S history list --database i | grep -c ' interrupted$'"), 0, lines == 1 ? "1\n" : "2\n");
+  }
+  expect(shell("{ head -n 3 a; tail -n 1 a | head -c 20; } >torn && $S history add --database i torn"), 0,
+         "; interrupted");
+  expect(shell("$S history add --database i b"), 0, "4 lines\n");
+  expect(shell("$S history list --database i | grep -c ' interrupted$'"), 0, "3\n");
+  expect(shell("$S history add --database i a"), 0, "already");
+  expect(shell("$S history list --database i | grep -c ' interrupted$'"), 0, "2\n");
+  expect(shell("$S history show --database i 2 | tail -n 1"), 0, "\"summary\"");
+}
+END_TEST
+
 /* Bad input is one line and its exit code, and leaves a history as it was. */
 START_TEST(bad_input) {
   expect(shell("$S history add --database h a && cp h before"), 0, "");
@@ -124,6 +141,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, make_runs, remove_folder);
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, what_goes_in_comes_out);
+  tcase_add_test(tests, interrupted_runs_are_marked);
   tcase_add_test(tests, bad_input);
   tcase_add_test(tests, plots_are_drawn);
   tcase_add_test(tests, failures_are_drawn);

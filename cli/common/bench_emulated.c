@@ -9,8 +9,9 @@
 static void print_prediction(const sb_case *c, const sb_prediction *p) {
   char text[SB_CASE_TEXT];
   const double elements = (double)c->rows * (double)c->cols;
-  printf("%-110s %7.2f %9.4f %9.2f  %s\n", sb_case_print(c, text), (double)p->counters[0] / elements, p->seconds * 1e3,
-         (double)p->bytes / p->seconds * 1e-9, p->memory_bound ? "memory" : "instructions");
+  printf("%-110s %8.2f %8.2f %10.2f  %s\n", sb_case_print(c, text), (double)p->counters[0] / elements,
+         (double)p->bytes / elements, (double)p->bytes / p->seconds * 1e-9,
+         p->memory_bound ? "memory" : "instructions");
 }
 
 /* One device: its cases, each counted once: counts are exact. */
@@ -56,8 +57,9 @@ int sb_bench_emulated(const char *program, const char *devices, const char *kern
   if (!chosen.flavors) chosen.flavors = "aligned";
   sb_status status = sb_run_writer_open(output, false, &writer);
   if (!status)
-    printf("%-110s %7s %9s %9s\n", "exact counts of the PTX; the time is a PREDICTION from published figures",
-           "instr/el", "least ms", "GB/s");
+    printf("%-110s %8s %8s %10s\n",
+           "exact counts of the PTX, nothing was timed; GB/s: a PREDICTION from published figures", "instr/el",
+           "bytes/el", "most GB/s");
   for (const char *at = devices; *at && !status;) {
     char name[SB_DEVICE_NAME];
     const size_t length = strcspn(at, ",");

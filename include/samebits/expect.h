@@ -32,7 +32,8 @@ void sb_expect(sb_expectations *expectations, const char *text, sb_result *resul
 /* Whether every case that the row matched was exact: it is out of date (XPASS). */
 bool sb_expectation_outdated(const sb_expectation *row);
 
-/* A row of ci/required.txt: "RECIPE SIDE STEP FLAVOR DTYPE DEVICE ELEMENTS". */
+/* A row of ci/required.txt: "RECIPE SIDE STEP FLAVOR DTYPE DEVICE ELEMENTS"; for captured primitives
+ * "affine - - FLAVOR DTYPE ref ELEMENTS". */
 typedef struct sb_required_cell {
   char *recipe, *side, *step, *flavor, *dtype, *device;
   int64_t least, filled;
