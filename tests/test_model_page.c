@@ -122,11 +122,20 @@ START_TEST(refusals) {
 }
 END_TEST
 
+/* The model is kept in the folder SAMEBITS_KEEP_MODEL, for what shows its page in a browser. */
+START_TEST(model_is_kept) { expect_line("cp -r m tokens \"$SAMEBITS_KEEP_MODEL\"", 0); }
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("model_page");
   TCase *tests = tcase_create("model_page");
   tcase_add_unchecked_fixture(tests, make_model, remove_folder);
   tcase_set_timeout(tests, 300);
+  if (getenv("SAMEBITS_KEEP_MODEL")) {
+    tcase_add_test(tests, model_is_kept);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+  }
   tcase_add_test(tests, whole_page);
   tcase_add_test(tests, text_stays_text);
   tcase_add_test(tests, refusals);
