@@ -85,11 +85,6 @@ static sb_status taken_case(const place *here, const sb_case *c, sb_case *taken,
   return status ? sb_fail_in(status, "%s", text) : SB_OK;
 }
 
-static const char *repro_of(const tally *t, const sb_case *c, char repro[SB_REPRO_TEXT]) {
-  const sb_check_request *r = t->r;
-  return sb_repro(c, &(sb_repro_options){r->input, r->device.kernels, r->contracts, r->device.lift_gates}, repro);
-}
-
 /* The verdict by the expectations, and the case's line in the run. */
 static sb_status record_result(void *context, const sb_case *c, sb_status status, sb_result *result) {
   tally *t = ((place *)context)->t;
@@ -98,7 +93,8 @@ static sb_status record_result(void *context, const sb_case *c, sb_status status
   if (!status) status = taken_case(context, c, &taken, text);
   if (status) return status;
   sb_expect(&t->expectations, text, result);
-  return t->replaying ? SB_OK : sb_run_write_case(t->writer, c, &taken, result, repro_of(t, c, repro));
+  return t->replaying ? SB_OK
+                      : sb_run_write_case(t->writer, c, &taken, result, sb_check_repro(t->r, c, result->status, repro));
 }
 
 static sb_status save(const place *here, const sb_case *c, const sb_result *result) {
@@ -132,7 +128,8 @@ static sb_status count_result(void *context, const sb_case *c, sb_status status,
     sb_required_fill(&t->required, &c->spec, ((place *)context)->device->name, result->elements);
   else
     t->bad++;
-  if (result->status != SB_PASS && !t->r->json) print_case(t, c, result, repro_of(t, c, repro));
+  if (result->status != SB_PASS && !t->r->json)
+    print_case(t, c, result, sb_check_repro(t->r, c, result->status, repro));
   const bool ends = result->status == SB_CRASH || result->status == SB_TIMEOUT; /* and would take this process along */
   if (result->status != SB_PASS && t->r->save && !ends) status = save(context, c, result);
   if (!status) status = sb_table_add(&t->table, c, result);

@@ -4,6 +4,7 @@
 
 #include "cli/select.h"
 #include "samebits/check.h"
+#include "samebits/run.h"
 
 /* What the command line asks for. */
 typedef struct sb_check_request {
@@ -21,5 +22,9 @@ extern const struct argp sb_check_argp;
 
 /* Options that contradict each other or that would be ignored: SB_USAGE. */
 sb_status sb_check_request_valid(const sb_check_request *r);
+
+/* The line that gives a case of the run its bits and its verdict again. */
+const char *sb_check_repro(const sb_check_request *r, const sb_case *c, sb_case_status status,
+                           char text[SB_REPRO_TEXT]);
 
 #endif

@@ -279,18 +279,24 @@ const char *sb_repro(const sb_case *c, const sb_repro_options *options, char tex
   char name[SB_CASE_TEXT];
   strcpy(text, "samebits check ");
   quote(text, sb_case_print(c, name));
-  if (!c->fill && options->input) {
-    append(text, " --input ");
-    quote(text, options->input);
+  const struct {
+    const char *option, *value;
+  } words[] = {{"--input", c->fill ? NULL : options->input},
+               {"--kernels", *c->device ? options->kernels : NULL},
+               {"--contracts", options->contracts},
+               {"--expect", options->expect}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (!words[i].value) continue;
+    append(text, " ");
+    append(text, words[i].option);
+    append(text, " ");
+    quote(text, words[i].value);
   }
-  if (options->kernels && *c->device) {
-    append(text, " --kernels ");
-    quote(text, options->kernels);
-  }
-  if (options->contracts) {
-    append(text, " --contracts ");
-    quote(text, options->contracts);
-  }
+  char number[64];
+  snprintf(number, sizeof number, " --repeat %d", options->repeat);
+  if (options->repeat > 1) append(text, number);
+  snprintf(number, sizeof number, " --timeout %.0f", options->timeout);
+  if (options->timeout > 0) append(text, number);
   if (options->lift_gates && *c->device) append(text, " --lift-gates");
   return text;
 }

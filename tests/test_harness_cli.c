@@ -153,6 +153,40 @@ START_TEST(repro_lines) {
 }
 END_TEST
 
+/* Options that change a verdict are on the line: with it the verdict is the same, without them it is another. */
+START_TEST(repro_lines_carry_what_changes_a_verdict) {
+  static const char select[] = "--recipe int4-weight-only --flavor torchao-0.18-cpu --dtype bf16 --step both --shape "
+                               "4x256 --fill normal",
+                    worker[] = "--device \"worker:/usr/bin/python3 tests/worker_faults.py hang\" --recipe "
+                               "int8-dynamic-act-int4-weight --side activation --flavor aligned --dtype f32 --step "
+                               "convert --shape 4x64 --fill normal --seed 2";
+  const struct {
+    const char *select, *options, *on_the_line, *verdict;
+    int exit_code;
+  } rows[] = {{select, "--expect /dev/null --repeat 2", " --expect '/dev/null' --repeat 2", "FAIL int4", 1},
+              {select, "--expect \"$D/it's\"", "it'\\''s'", "EXPECTED int4", 0},
+              {select, "--repeat 3", " --repeat 3", "EXPECTED int4", 0},
+              {select, "--timeout 100", "normal:1'", "EXPECTED int4", 0},
+              {worker, "--timeout 2", " --timeout 2", "TIMEOUT int8", 3}};
+  setenv("D", folder, 1);
+  FILE *expect = fopen(in_folder("it's"), "w");
+  fputs("int4-*/both@torchao-0.18-cpu/* scale-stored-narrow https://example.org 2026-01-01\n", expect);
+  fclose(expect);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char line[1024];
+    const answer *a = run("check %s %s", rows[i].select, rows[i].options);
+    expect_answer(a, rows[i].exit_code, rows[i].verdict, rows[i].options);
+    const char *at = strstr(a->text, "\n  samebits check ");
+    ck_assert_ptr_nonnull(at);
+    at += strlen("\n  samebits ");
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+    const char *end = line + strlen(line) - strlen(rows[i].on_the_line);
+    ck_assert_msg(strcmp(end, rows[i].on_the_line) == 0, "%s: not at the end of %s", rows[i].on_the_line, line);
+    expect_answer(run("%s", line), rows[i].exit_code, rows[i].verdict, line);
+  }
+}
+END_TEST
+
 /* The repro line of a case that ran somebody's kernels runs those kernels again. */
 START_TEST(repro_lines_name_the_kernels) {
   const answer *a = run("check --kernels docs/examples/kernels/manifest_wrong.json --device emu:sm_90 --recipe "
@@ -309,6 +343,7 @@ int main(void) {
   tcase_add_test(tests, lists);
   tcase_add_test(tests, unsuitable_tensors);
   tcase_add_test(tests, repro_lines);
+  tcase_add_test(tests, repro_lines_carry_what_changes_a_verdict);
   tcase_add_test(tests, repro_lines_name_the_kernels);
   tcase_add_test(tests, awkward_tensor_names);
   tcase_add_test(tests, zeros_and_specials_of_the_user);

@@ -146,3 +146,15 @@ sb_status sb_check_request_valid(const sb_check_request *r) {
     return sb_fail(SB_USAGE, "--name %.100s says what runs: no other list has a meaning beside it", s->name);
   return SB_OK;
 }
+
+const char *sb_check_repro(const sb_check_request *r, const sb_case *c, sb_case_status status,
+                           char text[SB_REPRO_TEXT]) {
+  const sb_repro_options options = {.input = r->input,
+                                    .kernels = r->device.kernels,
+                                    .contracts = r->contracts,
+                                    .expect = r->expect,
+                                    .timeout = status == SB_TIMEOUT ? r->device.timeout : 0,
+                                    .repeat = r->check.repeat,
+                                    .lift_gates = r->device.lift_gates};
+  return sb_repro(c, &options, text);
+}

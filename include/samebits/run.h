@@ -51,10 +51,13 @@ sb_status sb_run_write_summary(sb_run_writer *writer, const int64_t statuses[SB_
 sb_status sb_run_print_summary(FILE *to, const int64_t statuses[SB_CASE_STATUSES], int exit_code,
                                const char *const *problems, int problem_count);
 
-/* The shell line that re-creates the case's bits: the options of the run that they depend on. */
+/* The shell line that re-creates the case's bits and its verdict: the options of the run that they depend on. Threads
+ * and processes are none of them. */
 typedef struct sb_repro_options {
-  const char *input, *kernels; /* files, NULL: none */
-  const char *contracts;       /* the folder, NULL: none */
+  const char *input, *kernels;    /* files, NULL: none */
+  const char *contracts, *expect; /* a folder, the file of known divergences; NULL: none, the device's own */
+  double timeout;                 /* seconds, 0: none; of what was TIMEOUT */
+  int repeat;                     /* times, 0: once */
   bool lift_gates;
 } sb_repro_options;
 enum { SB_REPRO_TEXT = 2048 };
