@@ -71,8 +71,8 @@ static bool has_bits(const sb_run_entry *e) {
   static const bool none[SB_CASE_STATUSES] = {
       [SB_ERROR] = true, [SB_CRASH] = true, [SB_TIMEOUT] = true, [SB_SKIP] = true, [SB_CASE_UNSUPPORTED] = true,
       [SB_NOTRUN] = true};
-  if (e && !e->bench && none[e->status]) return false;
-  for (int i = 0; e && i < e->tensor_count; i++)
+  if (!e || (!e->bench && none[e->status])) return false;
+  for (int i = 0; i < e->tensor_count; i++)
     if (*e->tensors[i].digest) return true;
   return false;
 }
@@ -81,7 +81,7 @@ static bool has_bits(const sb_run_entry *e) {
 static void compare_bits(sb_runs_pair *pair) {
   const sb_run_entry *old = pair->old, *new = pair->new;
   pair->bits = SB_BITS_NO_DATA;
-  if (!has_bits(old) || !has_bits(new)) return;
+  if (!old || !new || !has_bits(old) || !has_bits(new)) return;
   for (int i = 0; i < old->tensor_count; i++)
     if (strcmp(old->tensors[i].digest, sb_run_digest(new, old->tensors[i].name)) != 0)
       add_word(pair->tensors, sizeof pair->tensors, old->tensors[i].name);
@@ -254,9 +254,9 @@ static sb_status pair_up(const keyed *a, int n, const keyed *b, int m, sb_runs *
     x.order = y.order = 0;
     const int order = i == n ? 1 : k == m ? -1 : by_key(&x, &y);
     sb_runs_pair *pair = &runs->pairs[runs->count++];
+    const sb_run_entry *one = order <= 0 ? a[i].entry : b[k].entry;
     pair->old = order <= 0 ? a[i++].entry : NULL;
     pair->new = order >= 0 ? b[k++].entry : NULL;
-    const sb_run_entry *one = pair->old ? pair->old : pair->new;
     pair->bench = one->bench;
     pair->baseline = one->bench && (strncmp(one->text, "copy/", 5) == 0 || strncmp(one->text, "cublas/", 7) == 0);
     pair->normalised = runs->normalised && !pair->baseline;

@@ -21,7 +21,8 @@ struct sb_copy {
 };
 
 sb_status sb_copy_make(int64_t bytes, int threads, sb_copy **made) {
-  if (threads <= 0) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN); /* -1: not known */
+  if (threads <= 0) threads = cores > 0 ? (int)cores : 1;
   const size_t size = (size_t)bytes, share = size / (size_t)threads;
   sb_copy *copy = calloc(1, sizeof *copy);
   *made = copy;

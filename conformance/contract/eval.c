@@ -156,6 +156,7 @@ static const double *eval(sb_eval *e, const sb_node *n) {
     }
     if (!reduction && !(in[i] = spread(e, in[i], n->arg[i]->tile, n->tile))) return NULL;
   }
+  if (!in[0]) return NULL; /* every operator has an operand */
   if (n->op >= C_AMIN && n->op <= C_SIGNED_ABSMAX) return reduce(e, n, in[0]);
   if (n->op == C_PACK_LOW || n->op == C_PACK_HIGH) return pack(e, n, in[0]);
   size_t count = (size_t)sb_eval_count(e, n->tile);

@@ -87,6 +87,7 @@ static struct {
 static sb_status recipe_of(const char *name, own **found) {
   for (int i = 0; i < owned.count; i++)
     if (strcmp(owned.recipes[i]->recipe.name, name) == 0) return *found = owned.recipes[i], SB_OK;
+  /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers, which others hold */
   own **grown = realloc(owned.recipes, sizeof(*grown) * (size_t)(owned.count + 1));
   own *o = grown ? calloc(1, sizeof *o) : NULL;
   char *copy = strdup(name);
@@ -155,7 +156,9 @@ sb_status sb_contract_register(const char *name, const char *path) {
   if (!status && sb_flavor_parse(c.flavor, &flavor)) {
     char *copy = strdup(c.flavor);
     status = copy ? sb_flavor_add(copy, &flavor) : sb_fail(SB_NO_MEMORY, "no memory for the flavor %s", c.flavor);
+    if (status) free(copy); /* else it stays, as the flavor's name */
   }
+  /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of flavors has `copy` */
   if (!status) status = recipe_of(c.recipe, &o);
   if (!status) status = add_path(o, &c, side, step, flavor, k->source);
   if (!status) take_tiles(o, k, side);

@@ -115,7 +115,7 @@ sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract
     for (int64_t i = 0; i < rows; i++) make_row(&state, (int)(t * rows + i), env.T, cols, x + i * cols);
     d->found = sb_contracts_differ(at, a, b, &env, false, scratch, d, &row);
   }
-  if (d->found) {
+  if (x && d->found) {
     /* Simpler: zeros where they do not matter, and no other rows. The exact evaluation has the last word. */
     memcpy(d->x, x + row * cols, sizeof(double) * (size_t)cols);
     memcpy(x, d->x, sizeof(double) * (size_t)cols);

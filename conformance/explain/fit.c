@@ -32,8 +32,8 @@ static void propose_near(double *list, int *count, double v, int format) {
 /* The simplest number of an interval: a multiple of 1, 1/2, 1/4 ..., else the fewest decimals. */
 static void propose_within(double *list, int *count, double low, double high) {
   if (!(low <= high) || low <= 0) return;
-  for (double unit = 1; unit >= 1.0 / 16; unit /= 2) {
-    double v = ceil(low / unit) * unit;
+  for (int parts = 1; parts <= 16; parts *= 2) {
+    double v = ceil(low * parts) / parts;
     if (v <= high) {
       propose(list, count, v);
       break;

@@ -130,7 +130,7 @@ static bool undo_packed(const sb_captured *from, const sb_layout *l, int64_t row
   *to = *from;
   to->rank = 2, to->dims[0] = rows, to->dims[1] = half;
   to->values = calloc((size_t)(from->count + 1), sizeof(double));
-  unsigned char *codes = malloc((size_t)cols);
+  unsigned char *codes = calloc((size_t)cols, 1);
   if (!to->values || !codes) return free(codes), false;
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t p = 0; p < cols; p++) {
