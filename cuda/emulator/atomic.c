@@ -1,4 +1,4 @@
-/* atomic.c: read-modify-write, lane after lane in lane order, asynchronous copies, fences. */
+/* atomic.c: read-modify-write, lane after lane in lane order, and fences. */
 #include "bits.h"
 #include "handlers.h"
 #include "move.h"
@@ -152,38 +152,6 @@ const Insn *op_atomic(Warp *w, const Insn *i) {
   return i + 1;
 }
 
-/* The copy is made at once. That it may arrive later is what its wait is for; a missing wait is found by the
-   shared-memory check only where another thread reads. */
-const Insn *op_cp_async(Warp *w, const Insn *i) {
-  const AsyncCopy *c = i->x.extra;
-  u32 size = c->to.size;
-  for (u32 k = w->mask; k; k &= k - 1) {
-    u32 lane = (u32)__builtin_ctz(k), n = size;
-    if (c->source_size != ~0u) {
-      u32 v = REG(const u32, c->source_size)[lane];
-      n = c->ignore ? (v ? 0 : size) : v;
-    }
-    if (n > size) return fault_at(w, i, FAULT_PARAMETER, lane, false, 0, "cp.async reads %u of %u bytes", n, size);
-    u8 value[16] = {0};
-    if (n) {
-      const u8 *from = lane_memory(w, i, lane, SPACE_GLOBAL, lane_address(w, &c->from, lane), n & (n - 1) ? 1 : n,
-                                   false, false, NULL);
-      if (!from) return i;
-      if (n & (n - 1) &&
-          !lane_memory(w, i, lane, SPACE_GLOBAL, lane_address(w, &c->from, lane) + n - 1, 1, false, false, NULL))
-        return i;
-      memcpy(value, from, n);
-    }
-    u8 *to = lane_memory(w, i, lane, SPACE_SHARED, lane_address(w, &c->to, lane), size, true, false, value);
-    if (!to) return i;
-    memcpy(to, value, size);
-  }
-  return i + 1;
-}
-const Insn *op_cp_async_wait(Warp *w, const Insn *i) {
-  (void)w;
-  return i + 1;
-}
 const Insn *op_fence(Warp *w, const Insn *i) {
   note_fence(w);
   return i + 1;

@@ -63,6 +63,7 @@ typedef struct Launch Launch;
 typedef struct Function Function;
 typedef struct Module Module;
 typedef struct Schedule Schedule;
+typedef struct AsyncCopies AsyncCopies;
 
 /* A handler executes one instruction for the lanes in w->mask and returns the next instruction. */
 typedef const Insn *Handler(Warp *w, const Insn *i);

@@ -210,6 +210,7 @@ static void block_begin(Block *b, u64 index) {
       for (Frame *f = w->groups[g].frame; f && f->live; f = f->parent) f->live = 0, frame_free(w, f);
     w->live = left >= LANES ? ALL_LANES : (1u << left) - 1u;
     w->retried_at = 0;
+    async_reset(w->async);
     w->group_count = 0, w->done = false, w->bar_time = w->sync_time = 1, w->work = 0;
     Frame *f = frame_new(w, l->fn, NULL, NULL, w->live);
     if (!f) {
@@ -280,7 +281,7 @@ static void block_free(Block *b) {
         next = f->next;
         free(f->r), free(f);
       }
-      free(w->local), free(w->local_init);
+      free(w->local), free(w->local_init), async_free(w->async);
     }
   free(b->warps), free(b->shared), free(b->shared_write), free(b->shared_read), free(b->shared_atomic),
       free(b->diff_warp), free(b->diff_thread), free(b->guarded_off), free(b->counters);

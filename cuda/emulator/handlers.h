@@ -72,7 +72,13 @@ enum {
 };
 
 /* atomic.c */
-Handler op_atomic, op_cp_async, op_cp_async_wait, op_fence;
+Handler op_atomic, op_fence;
+/* async_copy.c */
+Handler op_cp_async, op_cp_async_wait;
+enum { ASYNC_COMMIT, ASYNC_WAIT_GROUP, ASYNC_WAIT_ALL };
+bool async_stores(const Block *b, u32 warp, u32 at, u32 size, const u8 *value);
+void async_reset(AsyncCopies *a);
+void async_free(AsyncCopies *a);
 typedef enum {
   ATOM_ADD,
   ATOM_MIN,

@@ -41,13 +41,22 @@ static bool shared_rules(Warp *w, const Insn *i, u32 lane, u32 at, u32 size, boo
       if (write && !conflict)
         with_read = conflict = races(w, lane, last_read) && !(atomic && b->shared_atomic && b->shared_atomic[c]);
       /* Threads that store what is there already do not change the result. */
-      if (conflict && write && !atomic && value && !memcmp(b->shared + at, value, size)) conflict = false;
+      const bool stores = write && !atomic && value, pending = tag_is_pending(last_write);
+      if (stores && pending && async_stores(b, last_write >> 5 & 31u, at, size, value)) continue;
+      if (conflict && stores && !pending && !memcmp(b->shared + at, value, size)) conflict = false;
     }
     if (conflict) {
       u32 other = with_read ? last_read : last_write, thread = (other >> 5 & 31u) * LANES + (other & 31u);
       (void)fault_at(w, i, FAULT_SHARED_RACE, lane, true, (u64)c << shift,
-                     "%s of shared offset 0x%x races with %s by thread %u of the block: no barrier lies between them",
-                     verb(write, atomic), c << shift, with_read ? "a load" : "a store", thread);
+                     tag_is_pending(other)
+                         ? "%s of shared offset 0x%x races with %s by thread %u of the block that it has not waited for"
+                         : "%s of shared offset 0x%x races with %s by thread %u of the block: no barrier lies between "
+                           "them",
+                     verb(write, atomic), c << shift,
+                     with_read               ? "a load"
+                     : tag_is_pending(other) ? "a cp.async"
+                                             : "a store",
+                     thread);
       return false;
     }
     if (b->shared_atomic) b->shared_atomic[c] = atomic;

@@ -248,13 +248,15 @@ void lower_atomic(Parser *p, Statement *s, bool returns) {
 
 /* cp.async.{ca,cg}.shared.global [dst], [src], size {, source size | ignore}; commit_group; wait_group n; wait_all */
 void lower_cp_async(Parser *p, Statement *s) {
-  if (s->part_count >= 3 && (starts(s->part[2], "wait_") || !strcmp(s->part[2], "commit_group"))) {
+  static const char *const waits[] = {"commit_group", "wait_group", "wait_all"};
+  for (u32 k = 0; s->part_count == 3 && k < 3; k++) {
+    if (strcmp(s->part[2], waits[k])) continue;
+    const u32 operands = k == ASYNC_WAIT_GROUP;
+    need(p, s, operands, operands);
+    if (operands && (s->operand[0].kind != OPER_INT || s->operand[0].value > 1u << 30))
+      parse_fail(p, "'%s' needs a constant up to 2^30", s->opcode);
     Insn *i = emit(p, s, op_cp_async_wait);
-    i->aux = (u8)(!strcmp(s->part[2], "commit_group") ? 0 : !strcmp(s->part[2], "wait_group") ? 1 : 2);
-    if (i->aux == 1) {
-      need(p, s, 1, 1);
-      i->x.imm = (i64)s->operand[0].value;
-    }
+    i->aux = (u8)k, i->x.imm = operands ? (i64)s->operand[0].value : 0;
     return;
   }
   if (s->part_count < 5 || strcmp(s->part[1], "async") || (strcmp(s->part[2], "ca") && strcmp(s->part[2], "cg"))) {

@@ -44,6 +44,7 @@ struct Warp {
   u8 *local_init;
   Frame *pool;
   bool done;
+  AsyncCopies *async; /* cp.async: what no wait has covered; NULL: there was none */
   u64 scratch[LANES];
 };
 

@@ -16,6 +16,9 @@ NUM u32 tag_conflict(u32 tag, u32 warp, u32 lane, u32 bar_time, u32 sync_time) {
   u32 since = same_warp ? sync_time : bar_time;
   return (time >= since) & ((same_warp & same_lane & (several ^ 1u)) ^ 1u);
 }
+/* A cell that a cp.async will store and nobody has waited for: no order reaches its time. */
+NUM u32 tag_pending(u32 warp, u32 lane) { return tag_of((TAG_TIME_MAX + 1), warp, lane) | TAG_SEVERAL; }
+NUM bool tag_is_pending(u32 tag) { return tag >> TAG_TIME_SHIFT == TAG_TIME_MAX + 1; }
 /* A read joins the reads of this interval: of several lanes of one warp the tag says so; of several warps it keeps the
    other one, so that a later write of either is found. */
 NUM u32 tag_read(u32 old, u32 mine, u32 bar_time) {
