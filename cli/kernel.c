@@ -144,7 +144,8 @@ static void print_fault(const char *name, const char *json) {
   json_decref(o);
 }
 
-/* What a clean run still has to say: elements that are no result, and what ptxas may do otherwise. */
+/* What a clean run still has to say: elements that are no result, rules that were not checked, and what ptxas may do
+ * otherwise. */
 static void print_remarks(const char *name, const char *json) {
   json_t *all = json_loads(json, 0, NULL), *one;
   size_t k;
@@ -154,6 +155,8 @@ static void print_remarks(const char *name, const char *json) {
             json_string_value(json_object_get(one, "tensor")),
             (long long)json_integer_value(json_object_get(one, "first")));
   }
+  const char *unchecked = json_string_value(json_object_get(all, "unchecked"));
+  if (unchecked) fprintf(stderr, "%s: %s\n", name, unchecked);
   json_array_foreach(json_object_get(all, "lint"), k, one)
       fprintf(stderr, "%s: lint: %s\n", name, json_string_value(one));
   json_decref(all);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 64 };
+enum { N = 64, SHORT = 3 }; /* SHORT: the instructions of the entry `short` */
 static float x[N];
 
 /* x.safetensors#x: squares that are exact for the first half, and not for the rest. */
@@ -95,6 +95,16 @@ START_TEST(the_budget_ends_a_kernel) {
 }
 END_TEST
 
+/* The budget counts the warps that have ended: many short ones are a timeout too, from one instruction too many on. */
+START_TEST(the_budget_ends_a_launch_of_many_blocks) {
+  const char *line = "kernel run tests/emulator/kernel_run.ptx --entry short --grid 5000 --block 33 --json "
+                     "--max-instructions %d";
+  expect_answer(run(line, 5000 * 2 * SHORT), 0, "\"status\":\"ok\"", "as many as allowed");
+  expect_answer(run(line, 5000 * 2 * SHORT - 1), 1, "\"kind\":\"timeout\"", "one too many");
+  expect_answer(run(line, 7), 1, "\"kind\":\"timeout\"", "few");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("kernel run");
   TCase *tests = tcase_create("kernel run");
@@ -105,6 +115,7 @@ int main(void) {
   tcase_add_test(tests, fused_and_not_are_both_run);
   tcase_add_test(tests, approximate_outputs_are_listed);
   tcase_add_test(tests, the_budget_ends_a_kernel);
+  tcase_add_test(tests, the_budget_ends_a_launch_of_many_blocks);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

@@ -22,6 +22,7 @@ typedef struct {
   void (*approx)(int, uint64_t, long, int);
   char *(*sites)(void *, const char *);
   void (*release)(void *);
+  const char *(*unchecked)(void);
 } Extension;
 
 static void find(const sb_driver *d, const char *name, void *function) {
@@ -36,6 +37,7 @@ static Extension extension_of(const sb_driver *d) {
   find(d, "samebitsEmuSetApprox", &e.approx);
   find(d, "samebitsEmuWritten", &e.written), find(d, "samebitsEmuDescribe", &e.describe);
   find(d, "samebitsEmuSites", &e.sites), find(d, "samebitsEmuFree", &e.release);
+  find(d, "samebitsEmuUnchecked", &e.unchecked);
   return e;
 }
 
@@ -280,6 +282,8 @@ static sb_status execute(Session *s, const char *entry, const json_t *sites, jso
   if (run->counters && s->extension.counters)
     json_object_set_new(result, "counters", json_loads(s->extension.counters(), 0, NULL));
   if (lint) json_object_set(result, "lint", lint);
+  if (s->extension.unchecked && *s->extension.unchecked())
+    json_object_set_new(result, "unchecked", json_string(s->extension.unchecked()));
   if (status == SB_OK) status = list_unwritten(s, result);
   *outcome = approx ? SB_KERNEL_UNPROVEN : SB_KERNEL_OK;
   if (status == SB_OK && approx) status = vary(s, before, sites, result);

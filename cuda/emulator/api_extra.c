@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 API const char *samebitsEmuLastFault(void) { return driver.last_json; }
+API const char *samebitsEmuUnchecked(void) { return driver.unchecked; }
 API void samebitsEmuSetChecks(const char *list) { driver.checks = checks_from_text(list); }
 API void samebitsEmuSetBudget(unsigned long long n) { driver.options.max_insns = n ? n : 1ull << 40; }
 API void samebitsEmuSetSchedule(const char *steps) { driver.options.schedule = steps; }

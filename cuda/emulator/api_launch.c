@@ -147,6 +147,23 @@ static CUresult prepare(Launch *l, const Device *d, const u32 grid[3], const u32
   return CUDA_SUCCESS;
 }
 
+/* What a launch was not checked for, though it was asked to be: nothing of that is silent. */
+static void tell_unchecked(const Launch *l) {
+  const u32 gaps = atomic_load(&l->race_gaps);
+  if (!gaps) return;
+  pthread_mutex_lock(&driver.lock);
+  if (gaps & RACE_GAP_BLOCKS)
+    (void)snprintf(driver.unchecked, sizeof driver.unchecked,
+                   "races between blocks and .nc loads were not looked for: the launch has %llu blocks, at most %d are "
+                   "told apart",
+                   (unsigned long long)l->blocks, RACE_BLOCK_MAX);
+  else
+    (void)snprintf(driver.unchecked, sizeof driver.unchecked,
+                   "races between blocks and .nc loads were not looked for everywhere: there was no memory for it");
+  if (!driver.options.quiet) (void)fprintf(stderr, "samebits emulator: %s: %s\n", l->fn->name, driver.unchecked);
+  pthread_mutex_unlock(&driver.lock);
+}
+
 static void fuse_all(const Function *f, bool on) {
   for (u32 k = 0; k < f->module->function_count; k++)
     if (f->module->functions[k] == f || !f->module->functions[k]->is_entry)
@@ -167,7 +184,7 @@ static CUresult launch_alone(CUfunction h, const u32 grid[3], const u32 block[3]
   Launch l = {.fn = f,
               .params = buffer,
               .checks = driver.checks,
-              .max_insns = driver.options.max_insns,
+              .max_insns = driver.checks & CHECK_BUDGET ? driver.options.max_insns : UINT64_MAX,
               .counting = driver.options.counting};
   r = prepare(&l, d, grid, block, shared);
   if (r) return r;
@@ -192,12 +209,15 @@ static CUresult launch_alone(CUfunction h, const u32 grid[3], const u32 block[3]
       if (!params[k]) return CUDA_ERROR_INVALID_VALUE;
       memcpy(buffer + f->params[k].offset, params[k], f->params[k].size);
     }
-  driver.last_json[0] = 0;
+  driver.last_json[0] = driver.unchecked[0] = 0;
   if (refused(&l)) return settle(&l, d);
   l.watch = (l.checks & (CHECK_INIT_GLOBAL | CHECK_GLOBAL_RACE | CHECK_NC)) || l.counting;
   l.race_epoch = atomic_fetch_add(&epoch, 1) + 1;
   size_t times = (size_t)l.blocks * sizeof(u32);
-  if (l.checks & (CHECK_GLOBAL_RACE | CHECK_NC) && l.blocks <= RACE_BLOCK_MAX) l.races = race_table_new();
+  if (l.checks & (CHECK_GLOBAL_RACE | CHECK_NC)) {
+    if (l.blocks <= RACE_BLOCK_MAX) l.races = race_table_new();
+    atomic_store(&l.race_gaps, l.races ? 0 : l.blocks > RACE_BLOCK_MAX ? RACE_GAP_BLOCKS : RACE_GAP_MEMORY);
+  }
   if (l.checks & CHECK_GLOBAL_RACE && l.races && l.blocks > 1) {
     void *p = mmap(NULL, 2 * times, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED) l.release_time = p, l.acquire_time = l.release_time + l.blocks;
@@ -215,6 +235,7 @@ static CUresult launch_alone(CUfunction h, const u32 grid[3], const u32 block[3]
   if (l.counting) counters_json(&l, &counters, driver.counters, sizeof driver.counters);
   if (l.release_time) (void)munmap(l.release_time, 2 * times);
   race_table_free(l.races);
+  tell_unchecked(&l);
   return ok ? CUDA_SUCCESS : settle(&l, d);
 }
 

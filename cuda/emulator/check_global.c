@@ -173,6 +173,8 @@ static bool check_word(const Access *a, u32 *writer, u32 *reader, u32 mask, u64 
     *writer = wr, *reader = rd;
   else if ((bytes = race_spill(table, writer, reader)))
     *bytes = here;
+  else
+    atomic_fetch_or(&a->w->launch->race_gaps, RACE_GAP_MEMORY);
   return true;
 }
 

@@ -88,7 +88,7 @@ typedef struct {
   u32 checks;
   pthread_mutex_t lock;
   Fault last_fault;
-  char last_json[2048], counters[65536];
+  char last_json[2048], unchecked[256], counters[65536];
   struct EmuOptions {
     u64 max_insns;
     bool counting, quiet, fuse;

@@ -7,53 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TIME_SLICE = 1 << 20, FRAME_DEPTH_LIMIT = 1024, FRAME_ALIGN = 16 };
+enum { TIME_SLICE = 1 << 20 };
 #define NO_LIMIT ((const Insn *)UINTPTR_MAX)
-
-/* ---- frames ---- */
-Frame *frame_new(Warp *w, const Function *fn, Frame *parent, const Insn *ret, u32 mask) {
-  Frame *f = NULL;
-  for (Frame **at = &w->pool; *at; at = &(*at)->next)
-    if ((*at)->fn == fn) {
-      f = *at;
-      *at = f->next;
-      break;
-    }
-  if (!f) {
-    f = calloc(1, sizeof *f);
-    size_t bytes = ((size_t)fn->reg_bytes + 127) & ~(size_t)63;
-    u8 *r = aligned_alloc(64, bytes);
-    if (!f || !r) {
-      free(f), free(r);
-      return NULL;
-    }
-    memset(r, 0, bytes);
-    f->fn = fn, f->r = r;
-    for (u32 k = 0; k < fn->const_count; k++)
-      for (u32 l = 0; l < LANES; l++) {
-        if (fn->consts[k].wide)
-          ((u64 *)(void *)(r + fn->consts[k].offset))[l] = fn->consts[k].value;
-        else
-          ((u32 *)(void *)(r + fn->consts[k].offset))[l] = (u32)fn->consts[k].value;
-      }
-  }
-  f->parent = parent, f->ret = ret, f->live = mask, f->next = NULL;
-  f->depth = parent ? parent->depth + 1 : 0;
-  f->local_base =
-      parent ? (parent->local_base + parent->fn->local_bytes + FRAME_ALIGN - 1) & ~(u32)(FRAME_ALIGN - 1) : 0;
-  if (f->depth > FRAME_DEPTH_LIMIT || f->local_base + fn->local_bytes > w->launch->local_size) {
-    frame_free(w, f);
-    return NULL;
-  }
-  if (w->local_init && fn->local_bytes)
-    for (u32 l = 0; l < LANES; l++)
-      if (mask >> l & 1u) memset(w->local_init + (size_t)l * w->launch->local_size + f->local_base, 0, fn->local_bytes);
-  return f;
-}
-void frame_free(Warp *w, Frame *f) {
-  f->next = w->pool;
-  w->pool = f;
-}
 
 /* ---- groups of lanes ---- */
 void warp_push(Warp *w, Frame *frame, const Insn *pc, u32 mask, GroupState state) {
@@ -166,15 +121,17 @@ static void run_group(Warp *w) {
   w->mask = 0;
 }
 
-/* Runs a warp until it is done, waits, faults, or its slice is over. */
+/* Runs a warp until it is done, waits, faults, or its slice is over; a slice is no longer than the budget. */
 static void run_warp(Warp *w) {
-  w->slice = TIME_SLICE;
+  const u64 spent = atomic_load_explicit(&w->launch->insns, memory_order_relaxed), most = w->launch->max_insns;
+  const bool last = spent >= most || most - spent < TIME_SLICE;
+  w->slice = !last ? TIME_SLICE : spent < most ? (i64)(most - spent) : 0;
   while (w->slice >= 0 && !w->block->faulted) {
     w->final = false;
     if (!pick(w, false) && !(retry(w) && pick(w, false))) break;
     run_group(w);
   }
-  if (w->slice < 0 && w->group_count > 1 &&
+  if (w->slice < 0 && w->group_count > 1 && !last &&
       !w->block->faulted) { /* lanes that spin give the others of the warp a turn */
     w->slice = TIME_SLICE / 16;
     if (pick(w, true)) run_group(w);
@@ -237,16 +194,17 @@ static void block_deadlock(Block *b) {
   }
 }
 
-/* Executes the launch's budget of instructions; false: it is spent. */
-static bool charge(Block *b, Warp *w, u64 insns) {
+/* Charges what the warp has executed to the launch's budget. A warp that has ended is where its last lanes exited. */
+static void charge(Block *b, Warp *w, u64 insns) {
   Launch *l = b->launch;
   u64 total = atomic_fetch_add_explicit(&l->insns, insns, memory_order_relaxed) + insns;
-  if (LIKELY(total <= l->max_insns) || !w->group_count) return true;
-  w->frame = w->groups[0].frame, w->mask = w->groups[0].mask;
-  (void)fault_at(w, w->groups[0].pc, FAULT_TIMEOUT, (u32)__builtin_ctz(w->mask), false, 0,
-                 "the launch has executed more than %llu warp instructions", (unsigned long long)l->max_insns);
+  if (LIKELY(total <= l->max_insns)) return;
+  const Insn *at = w->segment - 1;
+  u32 lane = 0;
+  if (w->group_count) w->frame = w->groups[0].frame, at = w->groups[0].pc, lane = (u32)__builtin_ctz(w->groups[0].mask);
+  (void)fault_at(w, at, FAULT_TIMEOUT, lane, false, 0, "the launch has executed more than %llu warp instructions",
+                 (unsigned long long)l->max_insns);
   w->mask = 0;
-  return false;
 }
 
 static void block_run(Block *b) {
@@ -258,7 +216,7 @@ static void block_run(Block *b) {
       if (w->done || !has_ready(w)) continue;
       u64 start = b->warp_insns;
       run_warp(w);
-      if (!b->faulted) (void)charge(b, w, b->warp_insns - start);
+      if (!b->faulted) charge(b, w, b->warp_insns - start);
     }
     for (u32 id = 0; id < MAX_BARRIERS && !b->faulted; id++) barrier_try(b, id);
     for (u32 k = 0; k < b->warp_count; k++) more |= !b->warps[k].done;

@@ -103,6 +103,7 @@ struct Launch {
   u32 race_epoch;
   bool alone; /* one thread runs all blocks */
   struct RaceTable *races;
+  _Atomic(u32) race_gaps;    /* race.h: what could not be looked at */
   struct Schedule *schedule; /* NULL: blocks run as they come */
   struct Counters *counters;
   struct {

@@ -22,7 +22,8 @@ enum {
 typedef struct {
   u32 writer[4], reader[4]; /* tags without bytes; 0: nobody */
 } RaceBytes;
-typedef struct RaceTable RaceTable; /* of one launch */
+enum { RACE_GAP_BLOCKS = 1, RACE_GAP_MEMORY = 2 }; /* more blocks than tags; no memory for cells */
+typedef struct RaceTable RaceTable;                /* of one launch */
 
 RaceTable *race_table_new(void);
 /* An atomic access of a lane, before it is made. The caller holds the bytes. */

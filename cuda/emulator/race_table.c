@@ -74,6 +74,7 @@ u32 *race_cells(Launch *l, Alloc *al) {
     atomic_store_explicit(&al->race_epoch, l->race_epoch, memory_order_release);
   }
   pthread_mutex_unlock(&l->lock);
+  if (!al->race) atomic_fetch_or(&l->race_gaps, RACE_GAP_MEMORY);
   return al->race;
 }
 

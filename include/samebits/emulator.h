@@ -7,10 +7,13 @@
 
 /* The last fault or refusal as one JSON object ("" before the first); until the next launch. */
 const char *samebitsEmuLastFault(void);
+/* What the last launch was not checked for though it was asked to be, in words; "": nothing. */
+const char *samebitsEmuUnchecked(void);
 /* As SAMEBITS_EMU_CHECKS: "all", "none", or a list of bounds, align, uninitialized[-global|-shared|-local],
  * shared-race, global-race, barrier, lanes, nc, leak, budget; "all,-nc" is all but one. */
 void samebitsEmuSetChecks(const char *list);
-/* The most warp instructions that a launch may execute; 0: the default (2^40). */
+/* The most warp instructions that a launch may execute, all its warps together; 0: the default (2^40). One more is the
+ * fault timeout. */
 void samebitsEmuSetBudget(unsigned long long warp_instructions);
 /* Nothing is printed on standard error. */
 void samebitsEmuSetQuiet(int quiet);

@@ -50,8 +50,8 @@ typedef enum sb_kernel_outcome {
 
 /* Runs it once on `driver`; the tensors of out and inout arguments then hold what the kernel wrote. `*json` (freed by
  * free()) is {"status":"ok"...}, {"status":"fault","kind":...}, {"status":"refused",...} or
- * {"status":"unproven","stable":n, "unstable":[...]}, with "lint" and "unwritten" where there is something to say of
- * the first and the last two. SB_FILE: the PTX cannot be read or parsed. */
+ * {"status":"unproven","stable":n, "unstable":[...]}, with "lint", "unchecked" and "unwritten" where there is something
+ * to say of the first and the last two. SB_FILE: the PTX cannot be read or parsed. */
 sb_status sb_kernel_execute(sb_driver *driver, sb_kernel_run *run, sb_kernel_outcome *outcome, char **json);
 
 /* The description of a PTX text by the emulator (samebitsEmuDescribe); freed by free(). */

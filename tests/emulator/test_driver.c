@@ -9,7 +9,14 @@
 
 typedef int (*call)(); /* the entries are called with the types of the manual */
 enum { OK = 0, INVALID_VALUE = 1, NOT_INITIALIZED = 3, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500 };
-enum { ILLEGAL_ADDRESS = 700, INVALID_IMAGE = 200, INVALID_PTX = 218, NOT_SUPPORTED = 801, INVALID_DEVICE = 101 };
+enum {
+  ILLEGAL_ADDRESS = 700,
+  INVALID_IMAGE = 200,
+  INVALID_PTX = 218,
+  NOT_SUPPORTED = 801,
+  INVALID_DEVICE = 101,
+  LAUNCH_TIMEOUT = 702
+};
 typedef uint64_t pointer;
 
 static void *library;
@@ -346,6 +353,34 @@ static void *launch_often(void *arg) {
   }
   return NULL;
 }
+/* Property: a launch of more blocks than the check of races tells apart says that it was not made, one of fewer does
+ * not. */
+START_TEST(what_is_not_checked_is_said) {
+  open_driver();
+  quiet();
+  pointer at;
+  uint32_t plus = 1;
+  void *p = dlsym(library, "samebitsEmuUnchecked"), *q = dlsym(library, "samebitsEmuSetBudget");
+  const char *(*unchecked)(void);
+  void (*budget)(unsigned long long);
+  memcpy(&unchecked, &p, sizeof p), memcpy(&budget, &q, sizeof q);
+  CU_OK(MemAlloc, &at, (size_t)1 << 26);
+  void *args[] = {&at, &plus};
+  const unsigned most = (1u << 23) - 2;
+  budget(1000); /* it need not run to its end */
+  ck_assert_int_eq(CU(LaunchKernel, fill, most + 1, 1u, 1u, 1u, 1u, 1u, 0u, NULL, args, NULL), LAUNCH_TIMEOUT);
+  ck_assert_ptr_nonnull(strstr(unchecked(), "the launch has 8388607 blocks"));
+  CU_OK(CtxDestroy, context);
+  CU_OK(CtxCreate, &context, NULL, 0u, 3);
+  CU_OK(ModuleLoadData, &module, ptx);
+  CU_OK(ModuleGetFunction, &fill, module, "fill");
+  CU_OK(MemAlloc, &at, (size_t)1 << 26);
+  ck_assert_int_eq(CU(LaunchKernel, fill, most, 1u, 1u, 1u, 1u, 1u, 0u, NULL, args, NULL), LAUNCH_TIMEOUT);
+  ck_assert_str_eq(unchecked(), "");
+  close_driver();
+}
+END_TEST
+
 /* Four threads of a program allocate, launch, copy and free in one context. */
 START_TEST(threads) {
   pthread_t t[4];
@@ -368,6 +403,7 @@ int main(void) {
   tcase_add_test(tests, wild_arguments);
   tcase_add_test(tests, a_fault_sticks);
   tcase_add_test(tests, leaks_are_reported);
+  tcase_add_test(tests, what_is_not_checked_is_said);
   tcase_add_test(tests, threads);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

@@ -100,6 +100,10 @@ static void every_order(const char *name, char *steps, int at, int left[BLOCKS])
 static void setup(void) {
   read_names();
   open_arch(90, "races");
+  void (*budget)(unsigned long long) =
+      (void (*)(unsigned long long))sb_driver_symbol(open_driver(), "samebitsEmuSetBudget");
+  ck_assert(budget != NULL);
+  budget(1ull << 32); /* a block that waits for another one spins while the machine does other work */
 }
 
 /* Property: in each of the 90 orders of the first two accesses of three blocks, and with the blocks whole one after the
