@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const sb_timing_ends[SB_TIMING_ENDS] = {"precise", "noisy", "drifting", "throttled"};
-
 enum { LEAST_JUDGED = 9, DISCARDED_IN_A_ROW = 20 };
 static const double rest_seconds = 0.05;
 

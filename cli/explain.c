@@ -151,12 +151,7 @@ static sb_status run_case(const options *o, const sb_case *c, sb_spec *spec, sb_
   if (!status && spec->step == SB_BOTH) status = sb_spec_step(&adapted.spec, SB_CONVERT, false, spec);
   if (!status) status = sb_spec_tensors(spec, c->rows, c->cols, takes, NULL);
   if (!status) status = sb_case_input(&adapted, file, &all[SB_X]);
-  static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
-  for (int i = 0; !status && i < 2 && spec->step > before[i] && spec->step >= SB_CHOOSE_QPARAMS; i++) {
-    sb_spec step;
-    status = sb_spec_step(spec, before[i], true, &step);
-    if (!status) status = sb_apply(&step, c->rows, c->cols, all, NULL);
-  }
+  if (!status) status = sb_apply_before(spec, true, c->rows, c->cols, all);
   for (int s = 0; s < SB_SLOTS; s++)
     if (all[s].data && (s == SB_X || (!status && takes[s].rank)))
       in[s] = all[s];

@@ -33,6 +33,39 @@ sb_status sb_apply(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor sl
   return status;
 }
 
+/* The codes that prepare makes of x. */
+static sb_status codes_of_prepare(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor slots[SB_SLOTS]) {
+  sb_tensor all[SB_SLOTS] = {[SB_X] = slots[SB_X]};
+  sb_spec prepare;
+  sb_status status = sb_spec_step(spec, SB_PREPARE, false, &prepare);
+  if (!status) status = sb_apply(&prepare, rows, cols, all, NULL);
+  if (!status && !all[SB_CODES].data) status = sb_fail(SB_UNSUPPORTED, "prepare gives no codes");
+  if (!status) {
+    sb_tensor_free(&slots[SB_CODES]);
+    slots[SB_CODES] = all[SB_CODES];
+    all[SB_CODES] = (sb_tensor){0};
+  }
+  all[SB_X] = (sb_tensor){0};
+  sb_slots_free(all);
+  return status;
+}
+
+sb_status sb_apply_before(const sb_spec *spec, bool main_instead, int64_t rows, int64_t cols,
+                          sb_tensor slots[SB_SLOTS]) {
+  static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
+  const int count = spec->step == SB_QUANTIZE ? 1 : spec->step == SB_DEQUANTIZE ? 2 : 0;
+  sb_status status = SB_OK;
+  for (int i = 0; i < count && !status; i++) {
+    sb_spec step;
+    status = sb_spec_step(spec, before[i], main_instead, &step);
+    if (!status) status = sb_apply(&step, rows, cols, slots, NULL);
+    if (status == SB_UNSUPPORTED && before[i] == SB_QUANTIZE && spec->recipe->methods &&
+        codes_of_prepare(spec, rows, cols, slots) == SB_OK)
+      status = SB_OK;
+  }
+  return status;
+}
+
 void sb_slots_free(sb_tensor slots[SB_SLOTS]) {
   for (int slot = 0; slot < SB_SLOTS; slot++) sb_tensor_free(&slots[slot]);
 }

@@ -128,15 +128,8 @@ static sb_status check_both(sb_checking *k) {
 
 /* The inputs of a single operation, by the reference's own operations before it. */
 static sb_status chain(const sb_checking *k, sb_tensor slots[SB_SLOTS]) {
-  static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
   sb_status status = sb_tensor_cast(&k->x, k->x.format, &slots[SB_X]);
-  int count = k->c->spec.step == SB_QUANTIZE ? 1 : k->c->spec.step == SB_DEQUANTIZE ? 2 : 0;
-  for (int i = 0; i < count && !status; i++) {
-    sb_spec step;
-    status = sb_spec_step(&k->c->spec, before[i], false, &step);
-    if (!status) status = sb_apply(&step, k->c->rows, k->c->cols, slots, NULL);
-  }
-  return status;
+  return status ? status : sb_apply_before(&k->c->spec, false, k->c->rows, k->c->cols, slots);
 }
 
 static sb_status check_step(sb_checking *k) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 const char sb_run_git[] = SAMEBITS_GIT;
+const char *const sb_timing_ends[SB_TIMING_ENDS] = {"precise", "noisy", "drifting", "throttled"};
 
 struct sb_run_writer {
   char *path;

@@ -196,6 +196,19 @@ START_TEST(hostile_contracts_end) {
 }
 END_TEST
 
+/* A contract that makes its codes from the input alone has no quantize; its dequantize takes prepare's codes. */
+START_TEST(dequantize_without_quantize) {
+  write_file("back/r/activation-prepare@m.contract",
+             "over   row\namax   : f32  = max(amax(abs(f32(x))), 1e-12)\n"
+             "s      : f32  = 448 / amax\ncodes  : e4m3 = e4m3.sat(f32(x) * s)\n"
+             "scale  : f32  = 1 / s\noutput : T    = T(f32(codes) * scale)\n");
+  expect(shell("samebits check --contracts back --step dequantize --dtype bf16 --fill normal,special --shape 3x70"), 0,
+         "2 PASS");
+  expect(shell("samebits check --contracts back --step quantize --dtype bf16 --fill normal --shape 3x70"), 3,
+         "from the input alone");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("own_contracts");
   TCase *tests = tcase_create("own_contracts");
@@ -205,6 +218,7 @@ int main(void) {
   tcase_add_test(tests, the_readme_shows_what_is_printed);
   tcase_add_test(tests, a_manifest_serves_an_own_recipe);
   tcase_add_test(tests, mistakes_are_told);
+  tcase_add_test(tests, dequantize_without_quantize);
   tcase_add_test(tests, both_and_replacement);
   tcase_add_test(tests, a_distinguishing_input_is_written);
   tcase_add_test(tests, hostile_contracts_end);

@@ -56,15 +56,10 @@ sb_status sb_api_cases(const char *const words[SB_API_WORDS], char **lines) {
 
 /* x, and what the operations before this one give. */
 static sb_status make_inputs(const sb_case *c, sb_tensor in[SB_SLOTS]) {
-  static const sb_step before[] = {SB_CHOOSE_QPARAMS, SB_QUANTIZE};
   sb_tensor takes[SB_SLOTS];
   sb_status status = sb_spec_tensors(&c->spec, c->rows, c->cols, takes, NULL);
   if (!status) status = sb_case_input(c, NULL, &in[SB_X]);
-  for (int i = 0; !status && i < 2 && c->spec.step > before[i] && c->spec.step >= SB_CHOOSE_QPARAMS; i++) {
-    sb_spec step;
-    status = sb_spec_step(&c->spec, before[i], true, &step);
-    if (!status) status = sb_apply(&step, c->rows, c->cols, in, NULL);
-  }
+  if (!status) status = sb_apply_before(&c->spec, true, c->rows, c->cols, in);
   for (int s = SB_X + 1; !status && s < SB_SLOTS; s++)
     if (!takes[s].rank) sb_tensor_free(&in[s]);
   return status;

@@ -13,6 +13,12 @@ sb_status sb_spec_step(const sb_spec *spec, sb_step step, bool main_instead, sb_
 sb_status sb_apply(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor slots[SB_SLOTS],
                    const sb_run_options *options);
 
+/* What comes before the operation `spec`, by the same reference, into `slots`, which have x: the qparams for quantize,
+ * and the codes for dequantize. A contract that makes its codes from x alone has no quantize: the codes are then
+ * prepare's. */
+sb_status sb_apply_before(const sb_spec *spec, bool main_instead, int64_t rows, int64_t cols,
+                          sb_tensor slots[SB_SLOTS]);
+
 void sb_slots_free(sb_tensor slots[SB_SLOTS]);
 
 #endif
