@@ -80,6 +80,23 @@ START_TEST(manual_and_completion) {
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__ /* what is packed is what is released */
+/* The Debian package, unpacked where nothing knows of it, has a program that works, and says which libraries it needs.
+ */
+START_TEST(the_debian_package_works) {
+  expect(shell("(cd '%s' && cpack -G DEB -B $D/deb) && dpkg -x $D/deb/*.deb $D/unpacked && cd / && env -i "
+               "$D/unpacked/usr/bin/samebits check --recipe int4-weight-only --flavor aligned --dtype f32 --fill tie "
+               "--device emu:sm_80 --step both",
+               SAMEBITS_BINARY_DIR),
+         0, "6 PASS");
+  expect(
+      shell(
+          "dpkg -f $D/deb/*.deb Package Depends; command -v dpkg-shlibdeps >/dev/null || echo libmpfr6 not asked for"),
+      0, "libmpfr6");
+}
+END_TEST
+#endif
+
 int main(void) {
   Suite *suite = suite_create("install");
   TCase *tests = tcase_create("moved");
@@ -91,6 +108,9 @@ int main(void) {
   tcase_add_test(tests, pkg_config_works);
   tcase_add_test(tests, headers_stand_alone);
   tcase_add_test(tests, manual_and_completion);
+#ifndef __SANITIZE_ADDRESS__
+  tcase_add_test(tests, the_debian_package_works);
+#endif
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }
