@@ -111,9 +111,10 @@ static int compare_cases(const void *a, const void *b) {
 
 /* The case called `name[0..length)`, added if it is new. */
 static sb_golden_case *find_case(sb_golden *golden, const char *name, size_t length) {
-  for (int i = golden->count - 1; i >= 0; i--)
-    if (strncmp(golden->cases[i].name, name, length) == 0 && golden->cases[i].name[length] == 0)
-      return &golden->cases[i];
+  for (int i = golden->count - 1; i >= 0; i--) {
+    const char *had = golden->cases[i].name;
+    if (had && strncmp(had, name, length) == 0 && had[length] == 0) return &golden->cases[i];
+  }
   sb_golden_case *added = &golden->cases[golden->count];
   added->name = strndup(name, length);
   if (!added->name) return NULL;

@@ -111,7 +111,7 @@ static double nonfinite_value(pattern which, const place *p) {
 static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
   int64_t cols = x->dims[1], size = sb_fill_block(spec, cols), blocks = size ? (cols + size - 1) / size : 0;
   static const double greatest[SB_FORMATS] = {[SB_F32] = 0x1.fffffep127, [SB_F16] = 65504, [SB_BF16] = 0x1.fep127};
-  for (int64_t i = 0, count = sb_tensor_count(x); i < count; i++) {
+  for (int64_t i = 0, count = size ? sb_tensor_count(x) : 0; i < count; i++) {
     int64_t row = i / cols, block = i % cols / size;
     int64_t width = block == blocks - 1 ? cols - block * size : size;
     pattern which = (pattern)(((uint64_t)row + seed) % PATTERNS);

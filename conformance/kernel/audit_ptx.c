@@ -33,7 +33,7 @@ typedef struct sink {
 } sink;
 
 static void put(sink *s, const char *text, size_t size) {
-  if (s->size + size + 1 > s->room) {
+  if (!s->text || s->size + size + 1 > s->room) {
     const size_t room = (s->size + size + 1) * 2;
     char *grown = s->failed ? NULL : realloc(s->text, room);
     if (!grown) {
