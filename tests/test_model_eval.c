@@ -149,6 +149,40 @@ START_TEST(three_ways) {
 }
 END_TEST
 
+/* What an artifact has in float stays so: an lm_head of its own with the embedding's values gives the bits of the tied
+ * model, and is counted. A recipe that no layer takes is refused, not evaluated in float. */
+START_TEST(left_in_float) {
+  static const char untie[] =
+      "cd %s && python3 -c \"import json, struct\n"
+      "data = open('s/model.safetensors', 'rb').read()\nsize = struct.unpack('<Q', data[:8])[0]\n"
+      "header = json.loads(data[8:8 + size])\nbody = data[8 + size:]\n"
+      "from_, to, meta = 'model.embed_tokens.weight', 'lm_head.weight', header['__metadata__']\n"
+      "begin, end = header[from_]['data_offsets']\n"
+      "header[to] = {**header[from_], 'data_offsets': [len(body), len(body) + end - begin]}\n"
+      "meta[to] = meta[from_]\nmeta['tensor_names'] = json.dumps(json.loads(meta['tensor_names']) + [to])\n"
+      "text = json.dumps(header).encode()\n"
+      "open('u/model.safetensors', 'wb').write(struct.pack('<Q', len(text)) + text + body + body[begin:end])\"";
+  expect_answer(run("model convert %s/tied --recipe " INT8 " --output %s/s", folder, folder), 0, "14 of 15", "convert");
+  char command[2048];
+  snprintf(command, sizeof command,
+           "mkdir %s/u && sed 's/\"tie_word_embeddings\": *true/\"tie_word_embeddings\":false/' "
+           "%s/s/config.json >%s/u/config.json",
+           folder, folder, folder);
+  ck_assert_int_eq(system(command), 0);
+  snprintf(command, sizeof command, untie, folder);
+  ck_assert_int_eq(system(command), 0);
+  json_t *object = evaluate("u");
+  ck_assert(json_real_value(json_object_get(object, "eval_loss")) == loss_of("s"));
+  ck_assert_int_eq((int)json_integer_value(json_object_get(object, "linear_layers")), 15);
+  ck_assert_int_eq((int)json_integer_value(json_object_get(object, "quantized_layers")), 14);
+  json_decref(object);
+  expect_answer(run("model eval %s/u --tokens %s/tokens", folder, folder), 0, ", 1 of 15 Linear layers left in float;",
+                "u");
+  expect_answer(run("model eval %s/m --tokens %s/tokens --recipe int4-weight-only --linear convert", folder, folder), 3,
+                "0 of 15 Linear layers take int4-weight-only with groups of 128", "no layer");
+}
+END_TEST
+
 /* What cannot be evaluated is one line: a token out of the vocabulary, another architecture, a recipe beside that of a
  * quantized model, a file without tokens. */
 START_TEST(refusals) {
@@ -184,6 +218,7 @@ int main(void) {
   tcase_add_test(tests, formulas);
   tcase_add_test(tests, same_bits);
   tcase_add_test(tests, three_ways);
+  tcase_add_test(tests, left_in_float);
   tcase_add_test(tests, refusals);
   suite_add_tcase(suite, tests);
   return run_suite(suite);

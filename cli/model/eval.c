@@ -100,10 +100,11 @@ static sb_status evaluate(const options *o, const char *path, const sb_tensor *t
 json_t *sb_evaluation_json(const sb_evaluation *e) {
   json_t *rows = json_array();
   for (int64_t r = 0; r < e->rows; r++) json_array_append_new(rows, sb_json_number(e->row_loss[r]));
-  return json_pack("{s:o,s:o,s:I,s:I,s:s,s:s?,s:s,s:b,s:o}", "eval_loss", sb_json_number(e->loss), "perplexity",
+  return json_pack("{s:o,s:o,s:I,s:I,s:s,s:s?,s:s,s:b,s:i,s:i,s:o}", "eval_loss", sb_json_number(e->loss), "perplexity",
                    sb_json_number(e->perplexity), "rows", (json_int_t)e->rows, "predictions",
                    (json_int_t)e->predictions, "dtype", sb_format_of(e->dtype)->name, "recipe", e->recipe, "linear",
-                   sb_linear_step_names[e->step], "ours", e->ours, "row_loss", rows);
+                   sb_linear_step_names[e->step], "ours", e->ours, "linear_layers", e->linears, "quantized_layers",
+                   e->quantized, "row_loss", rows);
 }
 
 static void print_json(json_t *object) {
@@ -113,10 +114,12 @@ static void print_json(json_t *object) {
 }
 
 static void print_one(const char *path, const sb_evaluation *e) {
-  char text[SB_VISIBLE];
-  printf("%s: eval loss %.6f, perplexity %.4f (%s, %s%s%s; %" PRId64 " rows, %" PRId64 " predictions)%s\n",
+  char text[SB_VISIBLE], left[64] = "";
+  if (e->recipe && e->quantized < e->linears)
+    snprintf(left, sizeof left, ", %d of %d Linear layers left in float", e->linears - e->quantized, e->linears);
+  printf("%s: eval loss %.6f, perplexity %.4f (%s, %s%s%s%s; %" PRId64 " rows, %" PRId64 " predictions)%s\n",
          sb_visible(path, text), e->loss, e->perplexity, sb_format_of(e->dtype)->name, sb_linear_step_names[e->step],
-         e->recipe ? " of " : "", e->recipe ? e->recipe : "", e->rows, e->predictions,
+         e->recipe ? " of " : "", e->recipe ? e->recipe : "", left, e->rows, e->predictions,
          e->ours ? "; upstream refuses this forward on a CPU: the number is ours" : "");
 }
 

@@ -85,11 +85,12 @@ distance sb_distance(const job *j, const float *a, const float *b) {
 }
 
 static void figures_of(const job *j, sb_equivalence_check *c, const distance *d) {
+  const int64_t predictions = j->logits / j->vocabulary;
   sb_figure(c, "logits", (double)j->logits);
   sb_figure(c, "logits_different", (double)d->different);
   sb_figure(c, "max_abs", d->max_abs);
   sb_figure(c, "mean_abs", d->mean_abs);
-  sb_figure(c, "predictions", (double)(j->logits / j->vocabulary));
+  sb_figure(c, "predictions", (double)predictions);
   sb_figure(c, "predictions_different", (double)d->flips);
 }
 

@@ -116,7 +116,7 @@ static sb_status choose(const sb_model *m, const sb_eval_options *o, const sb_mo
   sb_status status = SB_OK;
   if (report->quantized) {
     for (int i = 0; !*row && !status && i < report->layer_count; i++) status = sb_layer_row(&report->layers[i], row);
-    if (!status && o->recipe && strcmp(o->recipe, (*row)->recipe) != 0)
+    if (!status && *row && o->recipe && strcmp(o->recipe, (*row)->recipe) != 0)
       return sb_fail(SB_USAGE, "%s is of the recipe %s, not %s; one run has one", m->path, (*row)->recipe, o->recipe);
     if (!status && o->recipe && o->step != SB_LINEAR_CONVERT)
       return sb_fail(SB_USAGE, "%s is quantized: its Linear layers are convert, not %s", m->path,
@@ -147,6 +147,7 @@ sb_status sb_ready_make(const sb_model *model, const sb_eval_options *options, c
                                       : options->group    ? options->group
                                                           : row->group_size,
                              .step = e->step,
+                             .stored = r->report.quantized,
                              .adapter = options->adapter,
                              .place = options->place,
                              .mechanisms = options->mechanisms};
@@ -154,6 +155,10 @@ sb_status sb_ready_make(const sb_model *model, const sb_eval_options *options, c
   if (!status && options->mechanisms && !sb_llama_says(&r->llama))
     status = sb_fail(SB_USAGE, "'%.200s' changes no Linear layer of %s%s", options->mechanisms,
                      row ? row->recipe : "a model in float", row ? "" : ": --recipe R");
+  if (!status) e->linears = sb_llama_linears(&r->llama, &e->quantized);
+  if (!status && row && e->step != SB_LINEAR_FLOAT && e->quantized == 0)
+    status = sb_fail(SB_UNSUPPORTED, "%s: 0 of %d Linear layers take %s with groups of %lld: all would stay in float",
+                     model->path, e->linears, row->recipe, (long long)how.group);
   if (!status) status = read_tokens(tokens, r->llama.config.vocabulary, &r->ids);
   if (!status) {
     e->rows = tokens->dims[0];

@@ -108,7 +108,9 @@ sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, 
   sb_tensor weight = {0}, out[SB_SLOTS] = {0};
   sb_status status = SB_OK;
   const bool convert = layer->quantized || step == SB_LINEAR_CONVERT;
-  const bool quantize = layer->quantized || (row && step != SB_LINEAR_FLOAT && !stays_float(layer, row, group, step));
+  const bool quantize =
+      layer->quantized || (!how->stored && row && step != SB_LINEAR_FLOAT && !stays_float(layer, row, group, step));
+  l->recipe = quantize;
   if (quantize && has_activation(row)) {
     status = sb_stored_spec(row, SB_ACTIVATION, convert ? SB_CONVERT : SB_PREPARE, T, 0, &l->activation);
     l->quantized = true;

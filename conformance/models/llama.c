@@ -291,6 +291,13 @@ static sb_status run_block(pass *p, const sb_llama_block *b) {
   return status;
 }
 
+int sb_llama_linears(const sb_llama *l, int *quantized) {
+  const int count = (int)l->config.layers * SB_BLOCK_LINEARS + 1;
+  *quantized = l->head.recipe;
+  for (int i = 0; i < count - 1; i++) *quantized += l->blocks[i / SB_BLOCK_LINEARS].linear[i % SB_BLOCK_LINEARS].recipe;
+  return count;
+}
+
 const char *sb_llama_says(const sb_llama *l) {
   for (int64_t i = 0; i < l->config.layers; i++)
     for (int k = 0; k < SB_BLOCK_LINEARS; k++)

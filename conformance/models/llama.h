@@ -47,6 +47,7 @@ void sb_narrow(float *values, int64_t count);
 typedef struct sb_linear {
   int64_t n, k;
   float *panels;
+  bool recipe;    /* its weight is quantized, or stored so; else it is left in float */
   bool quantized; /* the input is, too, by `activation` */
   bool scaled;    /* a product of codes, scaled afterwards by both scales (float8 convert) */
   float *scale;   /* [n], where scaled */
@@ -69,6 +70,7 @@ typedef struct sb_linear_how {
   const sb_stored *row; /* NULL: float */
   int64_t group;
   sb_linear_step step;
+  bool stored;            /* the model is an artifact: what it has in float stays so */
   const sb_lora *adapter; /* NULL: none */
   const char *mechanisms; /* applied to both sides' steps; NULL: none */
   sb_adapter_place place;
@@ -106,6 +108,9 @@ void sb_llama_free(sb_llama *llama);
 
 /* The token that logits [vocabulary] predict: the first of the largest. */
 int64_t sb_llama_prediction(const float *logits, int64_t vocabulary);
+
+/* How many Linear layers it has, and how many of them are quantized. */
+int sb_llama_linears(const sb_llama *llama, int *quantized);
 
 /* The mechanisms that were applied to its Linear layers; NULL: none was. */
 const char *sb_llama_says(const sb_llama *llama);

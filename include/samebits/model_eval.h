@@ -32,6 +32,7 @@ typedef struct sb_evaluation {
   const char *recipe; /* NULL: float */
   sb_linear_step step;
   bool ours; /* upstream refuses this forward on a CPU: the numbers are by this project's definition of it */
+  int linears, quantized; /* Linear layers, and those that are quantized: not those that upstream leaves in float */
   int64_t rows, predictions;
   double loss, perplexity; /* mean negative log likelihood, and its exponential */
   double *row_loss;        /* of each row, summed */
