@@ -32,13 +32,34 @@ static void *grown(void *array, int count, size_t size) {
   return count & (count - 1) ? array : realloc(array, (count ? 2 * (size_t)count : 1) * size);
 }
 
-const char *sb_modules_text(const sb_cuda *cuda, const char *name) {
+static const sb_ptx *newest(const sb_ptx *table, int count, const char *name, int sm) {
   const sb_ptx *best = NULL;
-  for (int i = 0; i < sb_ptx_count; i++) {
-    const sb_ptx *ptx = &sb_ptx_table[i];
-    if (!strcmp(ptx->module, name) && ptx->sm <= sb_cuda_sm(cuda) && (!best || ptx->sm > best->sm)) best = ptx;
+  for (int i = 0; i < count; i++) {
+    const sb_ptx *ptx = &table[i];
+    if (!strcmp(ptx->module, name) && ptx->sm <= sm && (!best || ptx->sm > best->sm)) best = ptx;
   }
+  return best;
+}
+
+const char *sb_modules_text(const sb_cuda *cuda, const char *name) {
+  const sb_ptx *best = newest(sb_ptx_table, sb_ptx_count, name, sb_cuda_sm(cuda));
   return best ? best->text : NULL;
+}
+
+/* Machine code runs on its own architecture and on later ones of the same major version. */
+const sb_ptx *sb_ptx_cubin(const sb_ptx *table, int count, const char *name, int sm) {
+  const sb_ptx *best = newest(table, count, name, sm);
+  return best && best->cubin && best->sm / 10 == sm / 10 ? best : NULL;
+}
+
+/* Our own module as machine code, where there is some for this GPU, unless SAMEBITS_JIT asks for the driver's own
+ * compilation of the PTX. NULL: it is to be loaded as PTX, also where the driver did not take the machine code. The
+ * emulator runs PTX. */
+static sb_module *load_cubin(sb_cuda *cuda, const char *name) {
+  sb_module *handle = NULL;
+  const sb_ptx *row = sb_ptx_cubin(sb_ptx_table, sb_ptx_count, name, sb_cuda_sm(cuda));
+  if (!row || getenv("SAMEBITS_JIT") || sb_driver_is_emulator(cuda->driver)) return NULL;
+  return sb_driver_load(cuda->driver, row->cubin, (size_t)(row->cubin_end - row->cubin), &handle) ? NULL : handle;
 }
 
 /* What SAMEBITS_PTX/<module>.ptx holds: a kernel under work, or a mutant, in the place of the built one. NULL: there is
@@ -68,12 +89,14 @@ static sb_status load(sb_cuda *cuda, const char *file, const char *text, sb_modu
   }
   char *override = text ? NULL : read_override(file);
   if (override) text = override;
-  if (!text) text = sb_modules_text(cuda, file);
+  const bool built = !text;
+  if (built) text = sb_modules_text(cuda, file);
   if (!text) return sb_fail(SB_DEVICE, "%s: no kernel module '%s' for it", sb_cuda_name(cuda), file);
   module *modules = grown(cuda->modules, cuda->module_count, sizeof *modules);
   if (modules) cuda->modules = modules;
-  const sb_status status = modules ? sb_driver_load(cuda->driver, text, strlen(text), handle)
-                                   : sb_fail(SB_NO_MEMORY, "out of memory: modules");
+  sb_status status = modules ? SB_OK : sb_fail(SB_NO_MEMORY, "out of memory: modules");
+  *handle = !status && built ? load_cubin(cuda, file) : NULL;
+  if (!status && !*handle) status = sb_driver_load(cuda->driver, text, strlen(text), handle);
   free(override);
   if (status) return sb_fail_in(status, "%s", file);
   module *m = &modules[cuda->module_count++];

@@ -61,12 +61,27 @@ else()
   message(FATAL_ERROR "cuda/kernels/ has changed since cuda/ptx/ was made, and there is no nvcc (ci/nvcc brings it, or use SAMEBITS_PTX=shipped)")
 endif()
 
+# Machine code beside the PTX, for these architectures (a list: 90, or 80;90), made of it by ptxas; the driver compiles the rest.
+set(SAMEBITS_CUBINS "" CACHE STRING "architectures to embed machine code for")
+if(SAMEBITS_CUBINS)
+  get_filename_component(nvcc_dir "${SAMEBITS_NVCC}" DIRECTORY)
+  find_program(SAMEBITS_PTXAS ptxas HINTS ${nvcc_dir} REQUIRED)
+  message(STATUS "Kernels: machine code for ${SAMEBITS_CUBINS}, by ${SAMEBITS_PTXAS}")
+endif()
+
 set(ptx_files "")
+set(cubin_files "")
 foreach(sm ${SAMEBITS_ARCHITECTURES})
   set(of_sm "")
   foreach(module ${modules})
     set(out ${ptx_dir}/sm_${sm}/${module}.ptx)
     list(APPEND of_sm ${out})
+    if(sm IN_LIST SAMEBITS_CUBINS)
+      string(REGEX REPLACE "ptx$" "cubin" cubin ${out})
+      list(APPEND cubin_files ${cubin})
+      add_custom_command(OUTPUT ${cubin} COMMAND ${SAMEBITS_PTXAS} -arch=sm_${sm} -o ${cubin} ${out} DEPENDS ${out}
+        COMMENT "Machine code of ${module} for sm_${sm}" VERBATIM)
+    endif()
     if(NOT unpack)
       # The paths of this machine are no part of the result.
       add_custom_command(OUTPUT ${out}
@@ -99,13 +114,24 @@ foreach(file ${ptx_files})
   set(symbol sb_ptx_${CMAKE_MATCH_1}_${CMAKE_MATCH_2})
   string(APPEND texts "__asm__(\".section .rodata\\n.globl ${symbol}\\n.hidden ${symbol}\\n${symbol}:\\n.incbin \\\"${file}\\\"\\n.byte 0\\n.previous\");\n")
   string(APPEND externs "extern const char ${symbol}[];\n")
-  string(APPEND rows "    {${CMAKE_MATCH_1}, \"${CMAKE_MATCH_2}\", ${symbol}},\n")
+  set(sm ${CMAKE_MATCH_1})
+  set(module ${CMAKE_MATCH_2})
+  string(REGEX REPLACE "ptx$" "cubin" cubin ${file})
+  set(cubin_of NULL)
+  set(cubin_end NULL)
+  if(cubin IN_LIST cubin_files)
+    set(cubin_of sb_cubin_${sm}_${module})
+    set(cubin_end ${cubin_of}_end)
+    string(APPEND texts "__asm__(\".section .rodata\\n.balign 8\\n.globl ${cubin_of}, ${cubin_end}\\n.hidden ${cubin_of}, ${cubin_end}\\n${cubin_of}:\\n.incbin \\\"${cubin}\\\"\\n${cubin_end}:\\n.previous\");\n")
+    string(APPEND externs "extern const char ${cubin_of}[], ${cubin_end}[];\n")
+  endif()
+  string(APPEND rows "    {${sm}, \"${module}\", ${symbol}, ${cubin_of}, ${cubin_end}},\n")
 endforeach()
-file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/ptx.c @ONLY CONTENT "#include \"cuda/ptx.h\"\n\n${texts}\n${externs}
+file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/ptx.c @ONLY CONTENT "#include \"cuda/ptx.h\"\n\n#include <stddef.h>\n\n${texts}\n${externs}
 const sb_ptx sb_ptx_table[] = {\n${rows}};
 const int sb_ptx_count = sizeof sb_ptx_table / sizeof *sb_ptx_table;
 const char *const sb_ptx_made_by = \"${ptx_made_by}\";\n")
-set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/ptx.c PROPERTIES OBJECT_DEPENDS "${ptx_files}")
+set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/ptx.c PROPERTIES OBJECT_DEPENDS "${ptx_files};${cubin_files}")
 add_library(samebits_ptx SHARED ${CMAKE_CURRENT_BINARY_DIR}/ptx.c)
 target_link_libraries(samebits_ptx PRIVATE samebits_flags)
 
