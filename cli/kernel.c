@@ -164,15 +164,40 @@ static void print_remarks(const char *name, const char *json) {
 
 static int report(const char *name, const options *o, sb_kernel_outcome outcome, const char *json) {
   if (outcome == SB_KERNEL_OK || outcome == SB_KERNEL_UNPROVEN) print_remarks(name, json);
-  if (o->json)
+  if (o->json) {
     puts(json);
-  else if (outcome == SB_KERNEL_FAULT || outcome == SB_KERNEL_REFUSED)
+    if (outcome == SB_KERNEL_REFUSED) print_fault(name, json);
+  } else if (outcome == SB_KERNEL_FAULT || outcome == SB_KERNEL_REFUSED)
     print_fault(name, json);
   else if (outcome == SB_KERNEL_UNPROVEN || o->run.counters)
     puts(json);
   return outcome == SB_KERNEL_FAULT     ? SB_EXIT_DIFFERS
          : outcome == SB_KERNEL_REFUSED ? SB_EXIT_INCONCLUSIVE
                                         : SB_EXIT_OK;
+}
+
+/* With --json an error that sb_report has said is an object on standard output, too. */
+static int error_object(bool json, int code) {
+  const char *kind = code == SB_EXIT_USAGE ? "usage" : code == SB_EXIT_INCONCLUSIVE ? "refused" : "file";
+  if (!json) return code;
+  json_t *message = json_string(sb_message());
+  if (!message) { /* a name that is not UTF-8 */
+    char plain[1024];
+    snprintf(plain, sizeof plain, "%s", sb_message());
+    for (char *at = plain; *at; at++)
+      if ((unsigned char)*at >= 0x80) *at = '?';
+    message = json_string(plain);
+  }
+  json_t *o = json_pack("{s:s,s:o}", "status", kind, "message", message);
+  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+  if (text) puts(text);
+  free(text), json_decref(o);
+  return code;
+}
+static bool asks_for_json(int argc, char **argv) {
+  for (int k = 1; k < argc; k++)
+    if (!strcmp(argv[k], "--json")) return true;
+  return false;
 }
 
 static int run_kernel(int argc, char **argv) {
@@ -197,9 +222,9 @@ static int run_kernel(int argc, char **argv) {
       table, parse, "FILE.ptx|FILE.cu", "Runs one kernel with tensors in and tensors out.", NULL, NULL, NULL};
   options *o = &(options){.device = "emu:sm_90", .run = {.approx = -1}};
   int code = sb_parse_options(&argp, argc, argv, o);
-  if (code) return code;
+  if (code) return error_object(asks_for_json(argc, argv), code);
   if (!o->file || !o->entry || !o->has_grid || !o->has_block)
-    return sb_report(argv[0], sb_fail(SB_USAGE, "FILE, --entry, --grid and --block are needed"));
+    return error_object(o->json, sb_report(argv[0], sb_fail(SB_USAGE, "FILE, --entry, --grid and --block are needed")));
   o->run.file = o->file, o->run.entry = o->entry;
   o->run.args = calloc((size_t)o->run.arg_count + 1, sizeof *o->run.args);
   sb_status status = o->run.args ? SB_OK : sb_fail(SB_NO_MEMORY, "out of memory");
@@ -218,7 +243,7 @@ static int run_kernel(int argc, char **argv) {
   if (status == SB_OK) status = sb_kernel_execute(driver, &o->run, &outcome, &json);
   if (status == SB_OK && (outcome == SB_KERNEL_OK || outcome == SB_KERNEL_UNPROVEN) && has_outputs)
     status = write_outputs(o);
-  code = status ? sb_report(argv[0], status) : report(argv[0], o, outcome, json);
+  code = status ? error_object(o->json, sb_report(argv[0], status)) : report(argv[0], o, outcome, json);
   free(json);
   sb_driver_close(driver);
   for (int k = 0; o->run.args && k < o->run.arg_count; k++) sb_kernel_arg_free(&o->run.args[k]);

@@ -105,6 +105,49 @@ START_TEST(the_budget_ends_a_launch_of_many_blocks) {
 }
 END_TEST
 
+/* What the caller got wrong is a usage error, exit 2, with a line that names the argument, the value and the limit. */
+START_TEST(mistakes_of_the_caller_are_usage_errors) {
+  static const char *const wrong[][2] = {
+      {"--grid 1,65536 --block 1", "65536 blocks in y, emu:sm_90 allows 65535"},
+      {"--grid 1 --block 2048", "2048 threads in x, emu:sm_90 allows 1024"},
+      {"--grid 1 --block 1,1,65", "65 threads in z, emu:sm_90 allows 64"},
+      {"--grid 1 --block 64,32", "2048 threads a block, emu:sm_90 allows 1024"},
+      {"--grid 1 --block 1 --shared 300000", "300000 bytes"},
+      {"--grid 1 --block 1 --arg u32:1", "short has 0 parameters, 1 arguments are given"},
+      {"--grid 1 --block 1 --arg 'out:y=f32[-1]'", "'out:y=f32[-1]': a dimension"},
+      {"--grid 1 --block 1 --arg 'out:y=f33[1]'", "'out:y=f33[1]'"},
+      {"--grid 1 --block 1 --arg f32:1e99", "f32:1e99': beyond the range of f32"},
+      {"--grid 1 --block 1 --arg f64:1e-999", "f64:1e-999': beyond the range of f64"},
+      {"--grid 1", "--block"},
+      {"--grid 1 --block 1 --nonsense", "--nonsense"}};
+  for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+    const char *line = "kernel run tests/emulator/kernel_run.ptx --entry short --output %s/o.safetensors %s %s";
+    const answer *a = run(line, folder, wrong[k][0], "");
+    expect_answer(a, 2, wrong[k][1], wrong[k][0]);
+    ck_assert_int_eq(a->error_lines, 1);
+    expect_answer(run(line, folder, wrong[k][0], "--json"), 2, "{\"status\":\"usage\",\"message\":\"", wrong[k][0]);
+  }
+}
+END_TEST
+
+/* With --json every exit has one object on standard output. */
+START_TEST(errors_are_objects_too) {
+  expect_answer(run("kernel run none.ptx --entry e --grid 1 --block 1 --json"), 3, "{\"status\":\"file\",", "no file");
+  const answer *a = kernel_run("approximate", N, "--json");
+  expect_answer(a, 4, "{\"status\":\"refused\",", "refused");
+  ck_assert_int_eq(a->error_lines, 1);
+}
+END_TEST
+
+/* A tensor of no elements is a null pointer: whoever writes to it is out of bounds. */
+START_TEST(nothing_has_no_room) {
+  const char *line = "kernel run tests/emulator/kernel_run.ptx --entry partial --grid 1 --block 1 --arg 'out:o=f32[0]' "
+                     "--arg 'in:%s/x.safetensors#x' --arg u32:%d --output '%s/o.safetensors' --json";
+  expect_answer(run(line, folder, 0, folder), 0, "\"status\":\"ok\"", "nothing written");
+  expect_answer(run(line, folder, 1, folder), 1, "\"kind\":\"out-of-bounds\"", "one written");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("kernel run");
   TCase *tests = tcase_create("kernel run");
@@ -116,6 +159,9 @@ int main(void) {
   tcase_add_test(tests, approximate_outputs_are_listed);
   tcase_add_test(tests, the_budget_ends_a_kernel);
   tcase_add_test(tests, the_budget_ends_a_launch_of_many_blocks);
+  tcase_add_test(tests, mistakes_of_the_caller_are_usage_errors);
+  tcase_add_test(tests, errors_are_objects_too);
+  tcase_add_test(tests, nothing_has_no_room);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

@@ -79,8 +79,8 @@ int sb_parse_options(const struct argp *argp, int argc, char **argv, void *input
   error_t error = argp_parse(&wrapped, argc, argv, flags, NULL, &o);
   if (error == 0) return SB_EXIT_OK;
   if (error == ECANCELED) return sb_report(argv[0], SB_USAGE);
-  fprintf(stderr, "%s: bad or incomplete option or argument: '%s' (see %s --help)\n", argv[0], o.word, argv[0]);
-  return SB_EXIT_USAGE;
+  return sb_report(argv[0],
+                   sb_fail(SB_USAGE, "bad or incomplete option or argument: '%s' (see %s --help)", o.word, argv[0]));
 }
 
 sb_status sb_refuse_overwriting(const char *output, const char *read) {

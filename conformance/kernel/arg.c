@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,15 +41,15 @@ static sb_status read_tensor(const char *text, sb_tensor *tensor) {
   return status;
 }
 
-/* FORMAT[d0,d1,...]; without brackets a single element. */
-static sb_status parse_shape(const char *text, sb_tensor *tensor) {
+/* FORMAT[d0,d1,...] behind NAME=; without brackets a single element. */
+static sb_status parse_shape(const char *argument, const char *text, sb_tensor *tensor) {
   char format[16];
   size_t n = strcspn(text, "[");
-  if (n == 0 || n >= sizeof format) return sb_fail(SB_USAGE, "argument 'out:%s': expected FORMAT[d0,d1,...]", text);
+  if (n == 0 || n >= sizeof format) return sb_fail(SB_USAGE, "argument '%s': expected FORMAT[d0,d1,...]", argument);
   memcpy(format, text, n);
   format[n] = 0;
   sb_status status = sb_format_parse(format, &tensor->format);
-  if (status) return status;
+  if (status) return sb_fail_in(status, "argument '%s'", argument);
   tensor->rank = 0;
   const char *at = text + n;
   if (*at == '[')
@@ -57,13 +58,14 @@ static sb_status parse_shape(const char *text, sb_tensor *tensor) {
       errno = 0;
       long long d = strtoll(at, &end, 10);
       if (end == at || errno || d < 0 || tensor->rank == SB_MAX_RANK || (*end != ',' && *end != ']'))
-        return sb_fail(SB_USAGE, "argument 'out:%s': a dimension is wrong, or there are more than %d", text,
+        return sb_fail(SB_USAGE, "argument '%s': a dimension is wrong, or there are more than %d", argument,
                        SB_MAX_RANK);
       tensor->dims[tensor->rank++] = d;
       at = *end == ',' ? end + 1 : end;
     }
-  if (*at && at[1]) return sb_fail(SB_USAGE, "argument 'out:%s': text behind the shape", text);
-  return sb_tensor_alloc(tensor);
+  if (*at && at[1]) return sb_fail(SB_USAGE, "argument '%s': text behind the shape", argument);
+  status = sb_tensor_alloc(tensor);
+  return status ? sb_fail_in(status, "argument '%s'", argument) : SB_OK;
 }
 
 /* Splits "NAME=REST" and keeps NAME. */
@@ -113,13 +115,13 @@ static sb_status parse_integer(const char *type, const char *text, sb_kernel_arg
 static sb_status parse_float(const char *type, const char *text, sb_kernel_arg *arg) {
   char *end;
   if (!*text) return sb_fail(SB_USAGE, "argument '%s:': no number", type);
-  if (!strcmp(type, "f32")) {
-    float value = strtof(text, &end);
-    if (!*end) return put_value(arg, &value, sizeof value);
-  } else {
-    double value = strtod(text, &end);
-    if (!*end) return put_value(arg, &value, sizeof value);
-  }
+  const bool narrow = !strcmp(type, "f32");
+  errno = 0;
+  const float f = narrow ? strtof(text, &end) : 0.0f;
+  const double d = narrow ? (double)f : strtod(text, &end);
+  if (!*end && errno == ERANGE && (isinf(d) || d == 0.0)) /* a subnormal is rounded like any other number */
+    return sb_fail(SB_USAGE, "argument '%s:%s': beyond the range of %s", type, text, type);
+  if (!*end) return narrow ? put_value(arg, &f, sizeof f) : put_value(arg, &d, sizeof d);
   return sb_fail(SB_USAGE, "argument '%s:%s': no number", type, text);
 }
 
@@ -139,7 +141,7 @@ sb_status sb_kernel_arg_parse(const char *text, sb_kernel_arg *arg) {
   if (!strcmp(type, "out")) {
     arg->kind = SB_ARG_OUT;
     status = take_name(rest, arg, &rest);
-    return status ? status : parse_shape(rest, &arg->tensor);
+    return status ? status : parse_shape(text, rest, &arg->tensor);
   }
   if (!strcmp(type, "inout")) {
     arg->kind = SB_ARG_INOUT;

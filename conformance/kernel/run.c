@@ -58,27 +58,25 @@ static char *make_fault(const char *kind, const char *kernel, const char *format
   return text;
 }
 
-/* The parameters of the entry against the arguments. NULL: they fit. */
-static char *check_parameters(sb_driver *d, sb_function f, const char *entry, const sb_kernel_run *run) {
-  int (*info)(void *, size_t, size_t *, size_t *);
-  void *p = sb_driver_symbol(d, "cuFuncGetParamInfo");
-  memcpy(&info, &p, sizeof info);
-  if (!info) return NULL;
-  for (int k = 0;; k++) {
-    size_t offset, size;
-    bool exists = info(f, (size_t)k, &offset, &size) == 0;
-    if (!exists && k == run->arg_count) return NULL;
-    if (!exists)
-      return make_fault("bad-parameter", entry, "%d arguments are given, the entry has %d parameters", run->arg_count,
-                        k);
-    if (k == run->arg_count)
-      return make_fault("bad-parameter", entry, "%d arguments are given, the entry has more parameters",
-                        run->arg_count);
+/* The parameters of the entry against the arguments: SB_USAGE when there are more or fewer, *fault when one has another
+ * size. */
+static sb_status check_parameters(sb_driver *d, sb_function f, const char *entry, const sb_kernel_run *run,
+                                  char **fault) {
+  size_t size;
+  int count = 0;
+  sb_status status = sb_driver_param(d, f, 0, &size);
+  if (status == SB_UNSUPPORTED) return SB_OK;
+  while (sb_driver_param(d, f, (size_t)count, &size) == SB_OK) count++;
+  if (count != run->arg_count)
+    return sb_fail(SB_USAGE, "%s has %d parameters, %d arguments are given (--arg)", entry, count, run->arg_count);
+  for (int k = 0; k < count && !*fault; k++) {
+    (void)sb_driver_param(d, f, (size_t)k, &size);
     size_t given = run->args[k].kind == SB_ARG_VALUE ? run->args[k].size : sizeof(uint64_t);
     if (given != size)
-      return make_fault("bad-parameter", entry, "argument %d has %zu bytes, parameter %d of the entry has %zu", k,
-                        given, k, size);
+      *fault = make_fault("bad-parameter", entry, "argument %d has %zu bytes, parameter %d of the entry has %zu", k,
+                          given, k, size);
   }
+  return SB_OK;
 }
 
 typedef struct {
@@ -244,8 +242,7 @@ static char *failure(const Session *s, const char *entry, sb_status status, sb_k
   const char *fault = sb_driver_fault(s->driver);
   *outcome = status == SB_REFUSED ? SB_KERNEL_REFUSED : SB_KERNEL_FAULT;
   if (*fault && sb_driver_is_emulator(s->driver) && strchr(sb_message(), '{')) return strdup(fault);
-  return make_fault(strstr(sb_message(), "INVALID_VALUE") ? "bad-parameter" : "out-of-bounds", entry, "%s",
-                    sb_message());
+  return make_fault("out-of-bounds", entry, "%s", sb_message());
 }
 
 static sb_status execute(Session *s, const char *entry, const json_t *sites, json_t *lint, unsigned char **before,
@@ -261,7 +258,7 @@ static sb_status execute(Session *s, const char *entry, const json_t *sites, jso
     before[k] = malloc(n + 1);
     if (!before[k]) return sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
     memcpy(before[k], a->tensor.data, n);
-    status = sb_driver_alloc(s->driver, n, &s->address[k]);
+    if (n) status = sb_driver_alloc(s->driver, n, &s->address[k]); /* no bytes: a null pointer, as cudaMalloc gives */
   }
   if (status) return status;
   bool approx = run->approx >= 0 && s->extension.approx && json_array_size(sites);
@@ -270,6 +267,7 @@ static sb_status execute(Session *s, const char *entry, const json_t *sites, jso
   if (s->extension.quiet) s->extension.quiet(1);
   if (s->extension.counting) s->extension.counting(run->counters);
   status = launch(s, before);
+  if (status == SB_DEVICE && strstr(sb_message(), "INVALID_VALUE")) return sb_fail_in(SB_USAGE, "%s", entry);
   if (status == SB_DEVICE || status == SB_REFUSED) {
     *json = failure(s, entry, status, outcome);
     return *json ? SB_OK : sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
@@ -309,7 +307,9 @@ sb_status sb_kernel_execute(sb_driver *driver, sb_kernel_run *run, sb_kernel_out
   s.address = calloc(n, sizeof *s.address), s.params = calloc(n, sizeof *s.params);
   if (status == SB_OK && (!before || !s.address || !s.params))
     status = sb_fail(SB_NO_MEMORY, "kernel run: out of memory");
-  if (status == SB_OK && (*json = check_parameters(driver, s.function, entry, run)))
+  if (status == SB_OK) status = check_parameters(driver, s.function, entry, run, json);
+  if (status == SB_OK) status = sb_kernel_grid_fits(driver, s.function, entry, &run->grid);
+  if (status == SB_OK && *json)
     *outcome = SB_KERNEL_FAULT;
   else if (status == SB_OK) {
     char *text_of_sites =

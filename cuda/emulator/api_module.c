@@ -28,7 +28,7 @@ static CUresult place_variables(Module *m) {
     if (v->space == SPACE_SHARED || !v->size) continue;
     v->address = mem_alloc(v->size, v->space == SPACE_CONST ? ALLOC_CONST : ALLOC_MODULE);
     if (!v->address) return CUDA_ERROR_OUT_OF_MEMORY;
-    if (v->init) memcpy((void *)(uintptr_t)v->address, v->init, v->size);
+    if (v->init) memcpy((void *)(uintptr_t)v->address, v->init, v->init_bytes);
   }
   for (u32 k = 0; k < m->variable_count; k++) {
     const Variable *v = &m->variables[k];

@@ -3,6 +3,7 @@
 #include "bits.h"
 #include "handlers.h"
 #include "lane.h"
+#include "parse.h"
 #include <stdlib.h>
 
 typedef struct {
@@ -74,25 +75,24 @@ const Row *approx_find(const char *opcode) {
 }
 
 /* ---- a mul that ptxas may fuse with an add or sub ---- */
-/* Pairs of an unsuffixed multiplication and an unsuffixed addition or subtraction that reads its result. */
+/* Pairs of an unsuffixed addition or subtraction and the last unsuffixed multiplication before it whose result it
+ * reads. */
 void fusable_pairs(Function *f, void *(*allocate)(void *, size_t), void *arg) {
-  u32 n = 0;
-  for (int pass = 0; pass < 2; pass++) {
-    if (pass && !n) return;
-    if (pass && !(f->fusable = allocate(arg, n * sizeof *f->fusable))) return;
-    for (u32 k = 0; k < f->count; k++) {
-      const Insn *add = &f->code[k];
-      if (!(add->flags & INSN_FUSABLE_ADD)) continue;
-      for (u32 j = k; j-- > 0;) {
-        const Insn *mul = &f->code[j];
-        if (!(mul->flags & INSN_FUSABLE_MUL) || (mul->d != add->a && mul->d != add->b)) continue;
-        if (pass)
-          f->fusable[f->fusable_count++] = (struct FusablePair){k, j, NULL};
-        else
-          n++;
-        break;
-      }
+  u32 adds = 0, muls = 0;
+  for (u32 k = 0; k < f->count; k++)
+    adds += (f->code[k].flags & INSN_FUSABLE_ADD) != 0, muls += (f->code[k].flags & INSN_FUSABLE_MUL) != 0;
+  if (!adds || !muls) return;
+  u32 *last =
+      allocate(arg, (f->reg_bytes / SLOT_UNIT + 1) * sizeof *last); /* 1 + the last multiplication into a slot */
+  f->fusable = allocate(arg, adds * sizeof *f->fusable);
+  if (!last || !f->fusable) return;
+  for (u32 k = 0; k < f->count; k++) {
+    const Insn *i = &f->code[k];
+    if (i->flags & INSN_FUSABLE_ADD) {
+      const u32 a = last[i->a / SLOT_UNIT], b = last[i->b / SLOT_UNIT], mul = a > b ? a : b;
+      if (mul) f->fusable[f->fusable_count++] = (struct FusablePair){k, mul - 1, NULL};
     }
+    if (i->flags & INSN_FUSABLE_MUL) last[i->d / SLOT_UNIT] = k + 1;
   }
 }
 

@@ -85,13 +85,16 @@ typedef struct {
   u32 line;
 } Statement;
 
+enum { NAME_BUCKETS = 1 << 14 };
 typedef struct {
   const char *p, *end;
   u32 line;
   Token token; /* the next one */
   Module *module;
   Function *fn;
-  Symbol *buckets[1024];
+  Symbol *buckets[NAME_BUCKETS];
+  Function *functions[NAME_BUCKETS];
+  u32 file_room;
   Symbol *newest;
   u32 scope;
   u32 file, loc_line;
@@ -131,6 +134,7 @@ char *arena_text(Module *m, const char *text, size_t n);
 void *grow(Parser *p, void *array, u32 *capacity, u32 count, size_t size);
 
 /* symbols.c */
+u32 hash_name(const char *name, size_t n); /* below NAME_BUCKETS */
 Symbol *symbol_add(Parser *p, const char *name, SymbolKind kind);
 Symbol *symbol_find(Parser *p, const char *name, u32 *number);
 bool symbol_again(Parser *p, const char *name, bool range); /* is it in this scope already? */

@@ -14,8 +14,9 @@ u32 alloc_slot(Parser *p, bool wide) {
 
 Function *function_named(Parser *p, const char *name, bool is_entry) {
   Module *m = p->module;
-  for (u32 k = 0; k < m->function_count; k++)
-    if (!strcmp(m->functions[k]->name, name)) return m->functions[k];
+  Function **bucket = &p->functions[hash_name(name, strlen(name))];
+  for (Function *f = *bucket; f; f = f->same_hash)
+    if (!strcmp(f->name, name)) return f;
   u32 n = m->function_count;
   if (n == 0 || (n >= 16 && !(n & (n - 1)))) {
     Function **grown = arena_alloc(m, (n ? 2 * n : 16) * sizeof *grown);
@@ -26,6 +27,8 @@ Function *function_named(Parser *p, const char *name, bool is_entry) {
   Function *f = arena_alloc(m, sizeof *f);
   if (!f) parse_fail(p, "out of memory");
   f->name = arena_text(m, name, strlen(name));
+  if (!f->name) parse_fail(p, "out of memory");
+  f->same_hash = *bucket, *bucket = f;
   f->module = m, f->is_entry = is_entry, f->index = n, f->shared_shift = 2;
   m->functions[m->function_count++] = f;
   return f;
@@ -229,13 +232,15 @@ void add_fixup(Parser *p, u32 insn, const char *label, u32 *table_entry) {
       (Fixup){insn, arena_text(p->module, label, strlen(label)), p->scope, p->line, table_entry};
 }
 
-/* Resolves the branches whose label the closing scope defines; the others wait for the scope around it. */
+/* Resolves the branches whose label the closing scope defines; the others wait for the scope around it. Those of the
+ * closing scope are the last ones: what is inside of it has been closed, and nothing was added around it since. */
 static void resolve_labels(Parser *p, bool last) {
-  u32 kept = 0;
-  for (u32 k = 0; k < p->fixup_count; k++) {
+  u32 kept = p->fixup_count;
+  while (kept > 0 && p->fixups[kept - 1].scope == p->scope) kept--;
+  for (u32 k = kept; k < p->fixup_count; k++) {
     Fixup *x = &p->fixups[k];
     u32 number;
-    Symbol *s = x->scope == p->scope ? symbol_find(p, x->label, &number) : NULL;
+    Symbol *s = symbol_find(p, x->label, &number);
     if (s && s->kind == SYM_LABEL && s->scope == p->scope) {
       if (x->table_entry)
         *x->table_entry = s->index;
@@ -247,7 +252,7 @@ static void resolve_labels(Parser *p, bool last) {
       p->line = x->line;
       parse_fail(p, "no label %.80s", x->label);
     }
-    if (x->scope == p->scope) x->scope--;
+    x->scope--;
     p->fixups[kept++] = *x;
   }
   p->fixup_count = kept;

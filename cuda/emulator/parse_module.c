@@ -48,12 +48,15 @@ static void parse_file(Parser *p) {
   Module *m = p->module;
   u64 index = take_int(p);
   if (p->token.kind != TOK_STRING || index > 65535) parse_fail(p, ".file needs a number up to 65535 and a path");
-  if (index >= m->file_count) {
-    char **files = arena_alloc(m, (index + 1) * sizeof *files);
+  if (index >= p->file_room) { /* doubled: a text may number its files one by one */
+    u32 room = p->file_room ? p->file_room : 16;
+    while (room <= index) room *= 2;
+    char **files = arena_alloc(m, room * sizeof *files);
     if (!files) parse_fail(p, "out of memory");
     if (m->file_count) memcpy(files, m->files, m->file_count * sizeof *files);
-    m->files = files, m->file_count = (u32)index + 1;
+    m->files = files, p->file_room = room;
   }
+  if (index >= m->file_count) m->file_count = (u32)index + 1;
   m->files[index] = arena_text(m, p->token.text, p->token.length);
   next_token(p);
   while (accept_punct(p, ',')) (void)take_int(p);
@@ -64,11 +67,13 @@ static void scan_files(Parser *p) {
   const char *start = p->p;
   u32 line = p->line;
   for (const char *at = start; (at = memmem(at, (size_t)(p->end - at), ".file", 5)); at += 5) {
-    const char *number = at + 5, *quote = number;
+    const char *number = at + 5, *quote;
     if (at > start && at[-1] != '\n' && at[-1] != '\t') continue;
     while (number < p->end && (*number == ' ' || *number == '\t')) number++;
-    while (quote < p->end && *quote != '"' && *quote != '\n') quote++;
-    if (number == p->end || *number < '0' || *number > '9' || quote == p->end || *quote != '"') continue;
+    for (quote = number; quote < p->end && *quote >= '0' && *quote <= '9';) quote++;
+    if (quote == number) continue;
+    while (quote < p->end && (*quote == ' ' || *quote == '\t')) quote++;
+    if (quote == p->end || *quote != '"') continue;
     p->p = number;
     next_token(p);
     if (p->token.kind == TOK_INT) parse_file(p);
@@ -122,25 +127,46 @@ static void parse_directives(Parser *p) {
   }
 }
 
-/* What a function needs includes what the functions it calls need; a fixed point, since calls may be recursive. */
-static void gather_callees(Module *m) {
-  for (u32 k = 0; k < m->function_count; k++) {
+/* What a function needs includes what the functions it calls need: each need goes from callee to callers, once. */
+typedef struct {
+  u32 *first, *caller; /* callers of function k: caller[first[k]] up to caller[first[k + 1]] */
+  u32 *todo, count;
+} Callers;
+static bool take_over(Function *f, const Function *g) {
+  const bool more =
+      g->shared_shift < f->shared_shift || g->ordered_atomics > f->ordered_atomics || g->has_ftz > f->has_ftz;
+  if (g->shared_shift < f->shared_shift) f->shared_shift = g->shared_shift;
+  f->ordered_atomics |= g->ordered_atomics, f->has_ftz |= g->has_ftz;
+  return more;
+}
+static void gather_callees(Parser *p) {
+  Module *m = p->module;
+  const u32 n = m->function_count;
+  u64 calls = 0;
+  for (u32 k = 0; k < n; k++) {
     m->functions[k]->code_base = m->code_total;
     m->code_total += m->functions[k]->count + 1;
+    calls += m->functions[k]->callee_count;
   }
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (u32 k = 0; k < m->function_count; k++) {
-      Function *f = m->functions[k];
-      for (u32 c = 0; c < f->callee_count; c++) {
-        const Function *g = f->callees[c];
-        bool more =
-            g->shared_shift < f->shared_shift || g->ordered_atomics > f->ordered_atomics || g->has_ftz > f->has_ftz;
-        if (!more) continue;
-        changed = true;
-        if (g->shared_shift < f->shared_shift) f->shared_shift = g->shared_shift;
-        f->ordered_atomics |= g->ordered_atomics, f->has_ftz |= g->has_ftz;
-      }
+  if (!calls) return;
+  Callers c = {.first = arena_alloc(m, (n + 2) * sizeof(u32)),
+               .caller = arena_alloc(m, calls * sizeof(u32)),
+               .todo = arena_alloc(m, n * sizeof(u32))};
+  u8 *waits = arena_alloc(m, n);
+  if (!c.first || !c.caller || !c.todo || !waits) parse_fail(p, "out of memory");
+  for (u32 k = 0; k < n; k++)
+    for (u32 e = 0; e < m->functions[k]->callee_count; e++) c.first[m->functions[k]->callees[e]->index + 2]++;
+  for (u32 k = 2; k < n + 2; k++) c.first[k] += c.first[k - 1];
+  for (u32 k = 0; k < n; k++)
+    for (u32 e = 0; e < m->functions[k]->callee_count; e++)
+      c.caller[c.first[m->functions[k]->callees[e]->index + 1]++] = k;
+  for (u32 k = 0; k < n; k++) c.todo[c.count++] = k, waits[k] = 1;
+  while (c.count) { /* a function waits once, and again only when it has got something new: five times at most */
+    const u32 g = c.todo[--c.count];
+    waits[g] = 0;
+    for (u32 e = c.first[g]; e < c.first[g + 1]; e++) {
+      const u32 k = c.caller[e];
+      if (take_over(m->functions[k], m->functions[g]) && !waits[k]) c.todo[c.count++] = k, waits[k] = 1;
     }
   }
 }
@@ -165,7 +191,7 @@ Module *module_parse(const char *text, size_t size, char *message, size_t messag
   next_token(p);
   parse_directives(p);
   if (!p->module->version_major) parse_fail(p, "not PTX: there is no .version");
-  gather_callees(m);
+  gather_callees(p);
   place_shared(p);
   free(p);
   return m;

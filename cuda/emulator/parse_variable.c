@@ -4,6 +4,15 @@
 
 static void put_bytes(Parser *p, Variable *v, u64 at, u64 value, u32 size) {
   if (at + size > v->size) parse_fail(p, "too many initialisers for %s", v->name);
+  if (at + size > v->init_bytes) { /* doubled: as long as the text is, not as the variable */
+    u64 room = v->init_bytes ? 2 * v->init_bytes : 64;
+    if (room < at + size) room = at + size;
+    if (room > v->size) room = v->size;
+    u8 *grown = arena_alloc(p->module, room);
+    if (!grown) parse_fail(p, "out of memory");
+    if (v->init_bytes) memcpy(grown, v->init, v->init_bytes);
+    v->init = grown, v->init_bytes = room;
+  }
   for (u32 k = 0; k < size; k++) v->init[at + k] = (u8)(value >> (8 * k));
 }
 
@@ -103,8 +112,6 @@ void parse_variable(Parser *p, Space space, bool is_extern) {
     if (accept_punct(p, '=')) {
       u64 at = 0;
       if (!size) parse_fail(p, "%s has an initialiser and no size", name);
-      v.init = arena_alloc(m, size);
-      if (!v.init) parse_fail(p, "out of memory");
       parse_initialiser(p, &v, item, &at, 0);
     }
     if (m->variable_count == 1u << 20) parse_fail(p, "too many variables");

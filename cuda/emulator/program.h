@@ -71,6 +71,7 @@ typedef struct {
 
 struct Function {
   Module *module;
+  Function *same_hash; /* the next one of the parser's bucket */
   char *name;
   bool is_entry, defined;
   Param *params;
@@ -110,7 +111,8 @@ typedef struct {
   Space space;
   u32 align;
   u64 size, address; /* global and const: device address once loaded; shared: offset */
-  u8 *init;
+  u8 *init;          /* its first init_bytes bytes; the rest are zeros */
+  u64 init_bytes;
   struct {
     u64 at;
     char *symbol;

@@ -43,12 +43,14 @@ static bool gather(const Module *m, Walk *w) {
   for (u32 e = 0; e < m->function_count; e++) {
     if (!m->functions[e]->is_entry) continue;
     if (!reach(w, m->functions[e], e)) return false;
+    bool all = false; /* a call through a pointer may reach every function */
     while (w->depth) {
       const Function *f = m->functions[w->stack[--w->depth]];
       for (u32 c = 0; c < f->callee_count; c++)
         if (!reach(w, f->callees[c], e)) return false;
-      for (u32 k = 0; f->calls_pointers && k < m->function_count; k++)
+      for (u32 k = 0; f->calls_pointers && !all && k < m->function_count; k++)
         if (!m->functions[k]->is_entry && !reach(w, m->functions[k], e)) return false;
+      all |= f->calls_pointers;
     }
   }
   return true;

@@ -118,24 +118,47 @@ static int by_first(const void *a, const void *b) {
   const Life *x = *(Life *const *)a, *y = *(Life *const *)b;
   return x->first != y->first ? (x->first < y->first ? -1 : 1) : (x < y ? -1 : x > y);
 }
+/* Numbers, the smallest first. */
+typedef struct {
+  u64 *at;
+  u32 count;
+} Heap;
+static void heap_put(Heap *h, u64 value) {
+  u32 k = h->count++;
+  for (; k && h->at[(k - 1) / 2] > value; k = (k - 1) / 2) h->at[k] = h->at[(k - 1) / 2];
+  h->at[k] = value;
+}
+static u64 heap_take(Heap *h) {
+  const u64 least = h->at[0], value = h->at[--h->count];
+  u32 k = 0;
+  for (u32 child = 1; child < h->count; child = 2 * k + 1) {
+    if (child + 1 < h->count && h->at[child + 1] < h->at[child]) child++;
+    if (h->at[child] >= value) break;
+    h->at[k] = h->at[child], k = child;
+  }
+  h->at[k] = value;
+  return least;
+}
 /* Gives each life the lowest slot of its width that is free when it begins. Returns the bytes of the file. */
 static u32 assign(Life **order, u32 count, u32 bytes) {
-  u32 room[2] = {0, 0}, *slots[2], *until[2];
-  for (int w = 0; w < 2; w++) slots[w] = calloc(count + 1, sizeof(u32)), until[w] = calloc(count + 1, sizeof(u32));
-  for (u32 k = 0; k < count && slots[0] && slots[1] && until[0] && until[1]; k++) {
-    Life *x = order[k];
-    u32 s = 0;
-    while (s < room[x->wide] && until[x->wide][s] > x->first) s++; /* until: one past the last use */
-    if (s == room[x->wide]) {
-      slots[x->wide][s] = bytes;
-      bytes += x->wide ? 2 * UNIT : UNIT;
-      room[x->wide]++;
-    }
-    x->slot = slots[x->wide][s];
-    until[x->wide][s] = x->last + 1;
+  Heap busy[2], idle[2]; /* of each width: end of the life << 32 | slot; slots */
+  bool ok = true;
+  for (int w = 0; w < 2; w++) {
+    busy[w] = (Heap){calloc(count + 1, sizeof(u64)), 0}, idle[w] = (Heap){calloc(count + 1, sizeof(u64)), 0};
+    ok &= busy[w].at && idle[w].at;
   }
-  bool ok = slots[0] && slots[1] && until[0] && until[1];
-  for (int w = 0; w < 2; w++) free(slots[w]), free(until[w]);
+  for (u32 k = 0; k < count && ok; k++) {
+    Life *x = order[k];
+    Heap *b = &busy[x->wide], *i = &idle[x->wide];
+    while (b->count && b->at[0] >> 32 < x->first) heap_put(i, heap_take(b) & 0xffffffffu);
+    if (!i->count) {
+      heap_put(i, bytes);
+      bytes += x->wide ? 2 * UNIT : UNIT;
+    }
+    x->slot = (u32)heap_take(i);
+    heap_put(b, (u64)x->last << 32 | x->slot);
+  }
+  for (int w = 0; w < 2; w++) free(busy[w].at), free(idle[w].at);
   return ok ? bytes : 0;
 }
 

@@ -2,10 +2,10 @@
 #include "parse.h"
 #include <stdlib.h>
 
-static u32 hash_name(const char *name, size_t n) {
+u32 hash_name(const char *name, size_t n) {
   u32 h = 2166136261u;
   for (size_t k = 0; k < n; k++) h = (h ^ (u8)name[k]) * 16777619u;
-  return h & 1023u;
+  return (h ^ h >> 15) & (NAME_BUCKETS - 1);
 }
 Symbol *symbol_add(Parser *p, const char *name, SymbolKind kind) {
   Symbol *s = arena_alloc(p->module, sizeof *s);

@@ -41,6 +41,10 @@ typedef struct sb_kernel_run {
   int approx; /* < 0: refuse approximate instructions; N: the correctly rounded run and N varied ones */
 } sb_kernel_run;
 
+/* SB_USAGE, naming the limit and the value, when the device or the entry does not allow such a grid, block or shared
+ * memory. */
+sb_status sb_kernel_grid_fits(sb_driver *driver, sb_function function, const char *entry, const sb_grid *grid);
+
 typedef enum sb_kernel_outcome {
   SB_KERNEL_OK,
   SB_KERNEL_FAULT,

@@ -1,6 +1,8 @@
-"""Odd but valid PTX gives the right result; broken PTX gives its exit code and at most one line on standard error.
+"""Odd but valid PTX gives the right result; broken PTX gives its exit code and at most one line on standard error;
+a long text takes no more processor time than its length asks for.
 usage: odd_ptx.py SAMEBITS"""
 import pathlib
+import resource
 import struct
 import subprocess
 import sys
@@ -114,5 +116,25 @@ with tempfile.TemporaryDirectory() as name:
         if result.returncode != code or result.stderr.count("\n") > 1:
             failed += 1
             print(f"{name}: exit {result.returncode}, not {code}: {result.stderr or result.stdout}")
-print(f"{len(ODD)} odd and {len(BROKEN)} broken texts, {failed} failed")
+HEAD = ".version 8.0\n.target sm_80\n.address_size 64\n"
+LONG = {
+    "file without a name": HEAD + ".file\t" * 200000,
+    "functions": HEAD + "".join(f".func f{i};\n" for i in range(60000)),
+    "scopes with branches": HEAD + ".visible .entry e()\n{\n" + "{ bra X; }" * 50000 + "X:\nret;\n}\n",
+    "files": HEAD + "".join(f'.file {i} "f{i}.cu"\n' for i in range(65535)),
+    "initialiser": HEAD + "".join(f".global .u8 a{i}[268435456] = {{1}};\n" for i in range(40)),
+    "products and sums": HEAD + ".visible .entry e()\n{\n.reg .f32 %f<4>;\nmul.f32 %f1,%f2,%f3;\n" + "add.f32 %f2,%f1,%f2;\n" * 40000 + "ret;\n}\n",
+}
+with tempfile.TemporaryDirectory() as name:
+    for what, text in LONG.items():  # quadratic, each takes minutes, or more memory than there is
+        path = pathlib.Path(name) / "long.ptx"
+        path.write_text(text)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = subprocess.run([sys.argv[1], "kernel", "show", path], capture_output=True, text=True, timeout=300)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        if result.returncode not in (0, 3) or seconds > 10:
+            failed += 1
+            print(f"{what}: exit {result.returncode}, {seconds:.1f} s of processor time: {result.stderr[:200]}")
+print(f"{len(LONG)} long texts, {len(ODD)} odd and {len(BROKEN)} broken texts, {failed} failed")
 sys.exit(failed != 0)
