@@ -1,6 +1,7 @@
 /* samebits mutants: every mechanism as a wrong implementation, and which fill kills it. */
 #include "conformance/mutants/mutants.h"
 #include "cli/command.h"
+#include "conformance/mutants/prove.h"
 #include "samebits/fill.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@ enum { ROWS = 33, TRIES = 16 };
 
 typedef struct options {
   const char *recipe, *dtype, *flavor;
-  bool all;
+  bool all, check_proofs;
 } options;
 
 static error_t parse(int key, char *word, struct argp_state *state) {
@@ -28,6 +29,9 @@ static error_t parse(int key, char *word, struct argp_state *state) {
     return 0;
   case 'a':
     o->all = true;
+    return 0;
+  case 'p':
+    o->check_proofs = true;
     return 0;
   case 'c':
     return sb_take_contracts(word);
@@ -64,21 +68,33 @@ static bool is_own(const sb_contract_case *at) {
 }
 
 typedef struct totals {
-  int mechanisms, killed, equivalent, survivors;
-  int forms, identical, argued, unproved; /* of the equivalent forms */
+  int mechanisms, killed, equivalent, survivors, contradicted;
+  int forms, proven[4], argued; /* of the equivalent forms */
+  int64_t swept;
 } totals;
 
-/* How many forms no input tells from the contract, and why that is so. */
+/* How many forms give the same bits, and by which proof. */
 static void print_equivalent(const sb_contract_case *at, const sb_mutant_row *r, totals *t) {
-  const char *argument = sb_equivalence(at, r->mechanism->id);
-  const int rest = r->equivalent - r->identical;
-  t->forms += r->equivalent, t->identical += r->identical;
-  *(argument && !r->killed ? &t->argued : &t->unproved) += rest;
+  static const char *const by[] = {[SB_PROVEN_SAME_TREES] = "the same operations",
+                                   [SB_PROVEN_BY_RULES] = "by the rules of exact terms",
+                                   [SB_PROVEN_BY_SWEEP] = "by a sweep"};
+  const char *argument = r->killed ? NULL : sb_equivalence(at, r->mechanism->id), *comma = ":";
+  const int rest = r->proven[SB_NOT_PROVEN];
+  t->forms += r->equivalent, t->swept += r->swept;
+  if (argument)
+    t->argued += rest;
+  else
+    t->proven[SB_NOT_PROVEN] += rest;
   printf(" %d", r->equivalent);
-  if (r->identical) printf(": %d the same operations", r->identical);
-  if (rest && argument && !r->killed) printf("%s %s", r->identical ? ";" : ":", argument);
-  if (rest && !(argument && !r->killed))
-    printf("%s %d not told by the search (%s)", r->identical ? ";" : ":", rest, r->unproved);
+  for (int k = SB_PROVEN_SAME_TREES; k <= SB_PROVEN_BY_SWEEP; k++) {
+    t->proven[k] += r->proven[k];
+    if (!r->proven[k]) continue;
+    printf("%s %d %s", comma, r->proven[k], by[k]);
+    if (k == SB_PROVEN_BY_SWEEP) printf(" of %lld values", (long long)r->swept);
+    comma = ";";
+  }
+  if (rest && argument) printf("%s %d: %s", comma, rest, argument);
+  if (rest && !argument) printf("%s %d not told by the search (%s)", comma, rest, r->unproved);
   printf(" |\n");
 }
 
@@ -90,6 +106,9 @@ static void print_row(const sb_contract_case *at, const sb_mutant_row *r, int co
   else
     print_equivalent(at, r, t);
   t->mechanisms++;
+  if (r->contradicted)
+    printf("**%s: %d forms are proven the same, and a fill tells them**\n", r->mechanism->id, r->contradicted);
+  t->contradicted += r->contradicted;
   if (r->survivors)
     t->survivors++;
   else if (r->killed)
@@ -98,7 +117,7 @@ static void print_row(const sb_contract_case *at, const sb_mutant_row *r, int co
     t->equivalent++;
 }
 
-static sb_status matrix(const char *name, sb_format dtype, totals *t) {
+static sb_status matrix(const char *name, sb_format dtype, bool check_proofs, totals *t) {
   sb_contract_case at;
   sb_spec spec;
   sb_tensor x[SB_MUTANT_FILLS] = {{0}};
@@ -125,7 +144,7 @@ static sb_status matrix(const char *name, sb_format dtype, totals *t) {
   }
   sb_mutant_row *rows = calloc((size_t)sb_mechanism_count(), sizeof *rows);
   if (!rows) status = sb_fail(SB_NO_MEMORY, "no memory for a matrix");
-  if (!status) status = sb_mutants_run(&at, inputs, count, TRIES, rows);
+  if (!status) status = sb_mutants_run(&at, inputs, count, TRIES, check_proofs, rows);
   if (!status) {
     printf("\n### %s, %s\n\n| mechanism | forms |", name, sb_format_of(dtype)->name);
     for (int f = 0; f < count; f++) printf(" %s |", names[f]);
@@ -146,6 +165,7 @@ static int run(int argc, char **argv) {
       {"dtype", 't', "D", 0, "only this dtype", 0},
       {"flavor", 'f', "F", 0, "only this flavor (default: torchao-0.18-cpu, aligned, and your own)", 0},
       {"all", 'a', NULL, 0, "convert and variants too, where they have contracts of their own", 0},
+      {"check-proofs", 'p', NULL, 0, "give the prover what a fill kills, too: a proof of that is wrong (minutes)", 0},
       {"contracts", 'c', "DIR", 0, SB_CONTRACTS_HELP, 0},
       {0}};
   static const struct argp argp = {
@@ -167,16 +187,20 @@ static int run(int argc, char **argv) {
     if (!step || !flavor || (*at.variant && !all)) continue;
     if (o.recipe ? strcmp(at.recipe, o.recipe) != 0 : !own && sb_contracts_recipes()) continue;
     for (int d = 0; d < 3 && !status; d++)
-      if (!o.dtype || strcmp(o.dtype, sb_format_of(dtypes[d])->name) == 0) status = matrix(name, dtypes[d], &t);
+      if (!o.dtype || strcmp(o.dtype, sb_format_of(dtypes[d])->name) == 0)
+        status = matrix(name, dtypes[d], o.check_proofs, &t);
   }
   if (status) return sb_report(argv[0], status);
   printf("\nmutants: %d mechanism cells, %d killed, %d equivalent, %d not killed\n", t.mechanisms, t.killed,
          t.equivalent, t.survivors);
-  printf("of %d forms that no input told from their contract, %d are the same operations, %d have an argument, %d are "
-         "not told by the search\n",
-         t.forms, t.identical, t.argued, t.unproved);
+  printf(
+      "of %d forms that no input told from their contract, %d are the same operations, %d are proven by the rules, %d "
+      "by sweeps of %lld values, %d by an argument; %d are not told by the search, which is no proof\n",
+      t.forms, t.proven[SB_PROVEN_SAME_TREES], t.proven[SB_PROVEN_BY_RULES], t.proven[SB_PROVEN_BY_SWEEP],
+      (long long)t.swept, t.argued, t.proven[SB_NOT_PROVEN]);
+  if (t.contradicted) printf("%d proofs are contradicted by a fill\n", t.contradicted);
   if (t.mechanisms == 0) return SB_EXIT_INFRASTRUCTURE;
-  return t.survivors ? SB_EXIT_DIFFERS : SB_EXIT_OK;
+  return t.survivors || t.contradicted ? SB_EXIT_DIFFERS : SB_EXIT_OK;
 }
 
 const sb_command sb_command_mutants = {"mutants", "every mechanism as a wrong kernel: which fill kills it", run};

@@ -196,6 +196,11 @@ static void make_halves(void) {
     halves[0][b] = sb_value_decode(b, SB_BF16), halves[1][b] = sb_value_decode(b, SB_F16);
 }
 
+const double *sb_values_of_half(int format) {
+  pthread_once(&halves_made, make_halves);
+  return halves[format == SB_F16];
+}
+
 void sb_values_load(const sb_tensor *t, double *values) {
   int64_t n = sb_tensor_count(t);
   if (t->format == SB_F32) {

@@ -26,6 +26,9 @@ double sb_value_decode(uint64_t bits, int format);
 void sb_values_load(const sb_tensor *tensor, double *values);
 void sb_values_store(const double *values, int format, sb_tensor *tensor);
 
+/* All 65,536 values of bf16 or f16, by their bits. */
+const double *sb_values_of_half(int format);
+
 double sb_value_next(double value, int format, int direction);
 double sb_value_pow2(double value, bool up);
 

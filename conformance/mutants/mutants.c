@@ -1,9 +1,12 @@
 /* The kill matrix of one contract, and the search for directed inputs. */
 #include "conformance/mutants/mutants.h"
 #include "conformance/explain/distinguish.h"
+#include "conformance/mutants/prove.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { MOST_VALUES = 1 << 22 }; /* of a sweep */
 
 typedef struct job {
   const sb_contract_case *at;
@@ -11,6 +14,7 @@ typedef struct job {
   const sb_mutant_input *inputs;
   double **values;
   int count, tries;
+  bool check_proofs;
   sb_mutant_row *rows;
   sb_scratch *scratch;
   sb_arena *arena;
@@ -59,20 +63,28 @@ static bool each_mutant(void *context, const sb_candidate *c) {
     killed = true;
     row->killed |= 1u << f;
   }
-  if (!killed) {
-    sb_distinction d;
-    sb_distinguish(j->at, j->base, c->contract, &e, j->tries, &d);
-    if (!d.found) {
-      row->equivalent++;
-      if (sb_contract_check(j->base, &e) == SB_OK && sb_contract_check(c->contract, &e) == SB_OK &&
-          sb_same_operations(j->base, c->contract, &e))
-        row->identical++;
-      else if (!*row->unproved)
-        snprintf(row->unproved, sizeof row->unproved, "%s%s%s", c->alternative->what, *c->parameter ? ", " : "",
-                 c->parameter);
-    } else if (row->survivors++ == 0)
-      snprintf(row->survivor, sizeof row->survivor, "%s %s", c->alternative->what, c->parameter);
+  int64_t values = 0;
+  sb_proof proof = SB_NOT_PROVEN;
+  if ((!killed || j->check_proofs) && sb_contract_check(j->base, &e) == SB_OK &&
+      sb_contract_check(c->contract, &e) == SB_OK)
+    proof = sb_prove(j->at, j->base, c->contract, &e, MOST_VALUES, &values);
+  if (killed) {
+    row->contradicted += proof != SB_NOT_PROVEN;
+    goto done;
   }
+  sb_distinction d = {.found = false};
+  if (!proof) sb_distinguish(j->at, j->base, c->contract, &e, j->tries, &d);
+  if (d.found) {
+    if (row->survivors++ == 0)
+      snprintf(row->survivor, sizeof row->survivor, "%s %s", c->alternative->what, c->parameter);
+    goto done;
+  }
+  row->equivalent++;
+  row->proven[proof]++;
+  row->swept += values;
+  if (!proof && !*row->unproved)
+    snprintf(row->unproved, sizeof row->unproved, "%s%s%s", c->alternative->what, *c->parameter ? ", " : "",
+             c->parameter);
 done:
   sb_arena_reset(j->arena);
   return true;
@@ -93,7 +105,7 @@ static void end(job *j) {
 }
 
 sb_status sb_mutants_run(const sb_contract_case *at, const sb_mutant_input *inputs, int count, int tries,
-                         sb_mutant_row *rows) {
+                         bool check_proofs, sb_mutant_row *rows) {
   job j;
   double *values[SB_MUTANT_FILLS] = {NULL};
   memset(rows, 0, sizeof *rows * (size_t)sb_mechanism_count());
@@ -109,7 +121,8 @@ sb_status sb_mutants_run(const sb_contract_case *at, const sb_mutant_input *inpu
   }
   if (status == SB_OK) status = begin(&j, at, inputs[0].x->dims[1], values[0]);
   if (status == SB_OK) {
-    j.inputs = inputs, j.values = values, j.count = count, j.tries = tries, j.rows = rows;
+    j.inputs = inputs, j.values = values, j.count = count, j.tries = tries, j.rows = rows,
+    j.check_proofs = check_proofs;
     status = sb_rewrite_each(j.base, &j.env, NULL, NULL, j.arena, each_mutant, &j);
   }
   if (values[0]) end(&j);

@@ -10,9 +10,11 @@ enum { SB_MUTANT_FILLS = 16 };
 typedef struct sb_mutant_row {
   const sb_mechanism *mechanism;
   int forms;          /* rewrites that match a line of the contract */
-  int equivalent;     /* of these: no input of the search tells them from the contract */
-  int identical;      /* of the equivalent: the same operations in the same formats, by the trees */
-  char unproved[160]; /* the first equivalent form that is not identical */
+  int equivalent;     /* of these: the same for every input, or no input of the search tells them from the contract */
+  int proven[4];      /* of the equivalent, by sb_proof; SB_NOT_PROVEN: only searched */
+  int64_t swept;      /* values computed for SB_PROVEN_BY_SWEEP */
+  int contradicted;   /* proven, and yet told by a fill: the proof is wrong */
+  char unproved[160]; /* the first equivalent form that is not proven */
   int survivors;      /* told apart by some input, by no fill */
   unsigned killed;    /* bit f: fill f kills at least one form */
   char survivor[160]; /* the first of them */
@@ -32,9 +34,9 @@ bool sb_same_operations(const sb_contract *a, const sb_contract *b, const sb_env
 const char *sb_equivalence(const sb_contract_case *at, const char *id);
 
 /* rows[] has sb_mechanism_count() elements; those without a form have forms = 0. `tries`: batches of the search for
- * what no input killed. */
+ * what no input killed. `check_proofs`: what an input killed is given to the prover, too, which must fail. */
 sb_status sb_mutants_run(const sb_contract_case *at, const sb_mutant_input *inputs, int count, int tries,
-                         sb_mutant_row *rows);
+                         bool check_proofs, sb_mutant_row *rows);
 
 /* Rows of x, each of them `cols` long, such that every rewrite that some input tells from the contract is told by one
  * of them. `pool` grows by malloc; `known` rows are in it already. */
