@@ -193,6 +193,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("fills");
   TCase *tests = tcase_create("fills");
+  tcase_set_timeout(tests, 300); /* of a busy machine */
   tcase_add_test(tests, known_answers);
   tcase_add_test(tests, normal_deviates);
   tcase_add_test(tests, ties_everywhere);
