@@ -9,7 +9,10 @@
 int sb_format_precision(int f) { return 1 - ilogb(sb_cf_eps(f)); }
 int sb_format_least(int f) { return ilogb(sb_cf_smallest_normal(f)); }
 
-static double outward(double v, double to) { return isfinite(v) ? nextafter(v, to) : copysign(DBL_MAX, v); }
+static double outward(double v, double to) {
+  const double next = isfinite(v) ? nextafter(v, to) : v;
+  return isfinite(next) ? next : copysign(DBL_MAX, v);
+}
 static double least_of(double a, double b) { return a < b ? a : b; }
 static double most_of(double a, double b) { return a > b ? a : b; }
 static double size_of(const sb_range *r) { return most_of(fabs(r->lo), fabs(r->hi)); }
@@ -22,7 +25,7 @@ static sb_range tidy(sb_range r) {
     const double one = ldexp(1, r.quantum < -1074 ? -1074 : r.quantum);
     r.least = most_of(r.least, r.quantum < -1074 ? 0 : one);
     const double size = size_of(&r);
-    const int bits = size > 0 ? ilogb(size) - r.quantum + 1 : 1;
+    const int bits = !(size <= DBL_MAX) ? SB_UNKNOWN : size > 0 ? ilogb(size) - r.quantum + 1 : 1;
     if (bits < r.bits) r.bits = bits < 1 ? 1 : bits;
   }
   if (r.lo > 0) r.least = most_of(r.least, r.lo);
