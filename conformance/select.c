@@ -231,7 +231,9 @@ static bool takes_path(walk *w, const sb_path *path, uint64_t *used) {
 static sb_status add_path(walk *w, const sb_recipe *recipe, const sb_path *path) {
   static const sb_format dtypes[] = {SB_F32, SB_BF16, SB_F16};
   const sb_selection *s = w->selection;
-  const char *steps = s->steps ? s->steps : s->input ? "both" : NULL;
+  /* Of tensors of a file: training against deployment; on a device that has to be the reference's, too. */
+  const char *of_input = strcmp(w->device->name, "ref") == 0 ? "both" : "both,prepare,convert";
+  const char *steps = s->steps ? s->steps : s->input ? of_input : NULL;
   for (int step = 0; step < SB_STEPS; step++) {
     bool has = step == SB_PREPARE   ? path->prepare
                : step == SB_CONVERT ? path->convert

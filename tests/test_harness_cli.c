@@ -111,6 +111,12 @@ START_TEST(unsuitable_tensors) {
   expect_answer(
       run("check --flavor aligned --recipe int8-dynamic-act-int4-weight --input %s/with.safetensors --json", folder), 0,
       "file:good.weight", "one tensor fits");
+  /* on a device, prepare and convert are held to the reference, too */
+  expect_answer(run("check --device emu:sm_90 --flavor aligned --recipe int4-weight-only --dtype f32 --group 32 "
+                    "--input %s/with.safetensors --json | grep -o "
+                    "'weight/[a-z]*@' | sort | uniq | tr -d '\\n'",
+                    folder),
+                0, "weight/both@weight/convert@weight/prepare@", "the steps on a device");
   expect_answer(run("check --flavor aligned --recipe int8-dynamic-act-int4-weight --input %s/with.safetensors", folder),
                 0, "not taken: vector, integers (2 of 3 tensors", "what does not fit is told");
   expect_answer(
