@@ -236,7 +236,7 @@ static void check_layout(sb_cuda *cuda, const sb_spec *spec, int64_t rows, int64
 START_TEST(layouts_change_no_bit) {
   static const layout layouts[] = {
       {0, 0, false, false}, {0, 0, true, true}, {8, 0, false, true}, {2, 0, true, false}, {4, 2, false, false}};
-  static const int64_t shapes[][3] = {{3, 256, 32}, {2, 96, 12}, {1, 32, 32}};
+  static const int64_t shapes[][3] = {{3, 256, 32}, {2, 96, 12}, {1, 32, 32}, {2, 36, 3}};
   sb_cuda *cuda;
   sb_ok(sb_cuda_open(_i ? "emu:sm_75" : "emu:sm_90", &cuda));
   for (int r = 0; r < sb_recipe_count(); r++) {
@@ -244,7 +244,7 @@ START_TEST(layouts_change_no_bit) {
       for (int f = 0; f < FLAVORS; f++) {
         for (int s = SB_PREPARE; s <= SB_CONVERT; s++) {
           for (size_t k = 0; k < sizeof layouts / sizeof *layouts; k++) {
-            for (size_t h = 0; h < 3; h++) {
+            for (size_t h = 0; h < sizeof shapes / sizeof *shapes; h++) {
               const sb_recipe *recipe = sb_recipe_at(r);
               const int64_t group = recipe->default_group[side] ? shapes[h][2] : 0;
               sb_spec spec;
