@@ -272,6 +272,7 @@ static void find_order(pool *p) {
 
 static sb_status run_pool(pool *p, const bool *stop) {
   p->order = calloc((size_t)p->count, sizeof *p->order);
+  /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
   p->held = calloc((size_t)p->count, sizeof *p->held);
   p->ended = calloc((size_t)p->count, sizeof *p->ended);
   void *const memory = mmap(NULL, sizeof *p->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -218,7 +218,7 @@ static sb_status quantize_blocks(const sb_affine *affine, const sb_tensor *x, co
     status = check_params("zero_point", zero_point, &b, SB_F32, true);
   if (status == SB_OK && codes) status = check_elements("codes", codes, x);
   if (status == SB_OK && output) status = check_elements("output", output, x);
-  for (int64_t k = 0; k < b.count && status == SB_OK; k++) {
+  for (int64_t k = 0; status == SB_OK && k < b.count; k++) {
     const qparams q = qparams_of(affine, x->format, scale, zero_point, k);
     const float zero = affine->domain == SB_DOMAIN_NONE ? 0 : (float)sb_load(zero_point->format, zero_point->data, k);
     for (int64_t e = 0; e < b.elements; e++) {
@@ -256,7 +256,7 @@ sb_status sb_dequantize_affine(const sb_affine *affine, const sb_tensor *codes, 
   if (status == SB_OK && !is_model_format(affine->output_format)) {
     status = sb_fail(SB_UNSUPPORTED, "affine: output format %s", sb_format_of(affine->output_format)->name);
   }
-  for (int64_t k = 0; k < b.count && status == SB_OK; k++) {
+  for (int64_t k = 0; status == SB_OK && k < b.count; k++) {
     const qparams q = qparams_of(affine, affine->output_format, scale, zero_point, k);
     const float zero = affine->domain == SB_DOMAIN_NONE ? 0 : (float)sb_load(zero_point->format, zero_point->data, k);
     for (int64_t e = 0; e < b.elements; e++) {

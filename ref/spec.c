@@ -61,6 +61,7 @@ static struct {
 } added;
 
 sb_status sb_recipe_add(const sb_recipe *recipe) {
+  /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
   const sb_recipe **grown = realloc(added.recipes, sizeof(*grown) * (size_t)(added.count + 1));
   if (!grown) return sb_fail(SB_NO_MEMORY, "no memory for the recipe %.60s", recipe->name);
   added.recipes = grown;

@@ -87,8 +87,10 @@ static int device_of(const sb_run_report *r, const sb_run_entry *entry) {
 
 static sb_status arrange(sb_run_report *r) {
   const sb_run_file *run = r->merged;
+  /* NOLINTBEGIN(bugprone-sizeof-expression): arrays of pointers */
   r->cases = calloc((size_t)run->entry_count + 1, sizeof *r->cases);
   r->benches = calloc((size_t)run->entry_count + 1, sizeof *r->benches);
+  /* NOLINTEND(bugprone-sizeof-expression) */
   if (!r->cases || !r->benches) return sb_fail(SB_NO_MEMORY, "no memory for a report of %d cases", run->entry_count);
   for (int i = 0; i < run->entry_count; i++) {
     const sb_run_entry *entry = &run->entries[i];
@@ -178,6 +180,7 @@ static sb_status take_problems(sb_run_report *r, sb_run_file *const *files, int 
     r->passed = r->passed && (!files[i]->complete || files[i]->exit_code == 0);
     for (int p = 0; p < files[i]->problem_count; p++) {
       int known = 0;
+      /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): below the count none is NULL */
       while (known < r->problem_count && strcmp(r->problems[known], files[i]->problems[p]) != 0) known++;
       if (known == r->problem_count) r->problems[r->problem_count++] = files[i]->problems[p];
     }

@@ -20,7 +20,7 @@ static sb_status plot_sides(const sb_run_report *r, const sb_point *points, int 
     else if (!b && strcmp(device, a) != 0)
       b = device;
   }
-  if (!b) return SB_OK;
+  if (!a || !b) return SB_OK;
   sb_plot plot;
   int pairs = 0, left = 0;
   sb_status status = sb_plot_begin(folder, "side-by-side", &plot);

@@ -31,6 +31,9 @@ START_TEST(bad_input) {
       {"check --device nothing", 2, "nothing"},
       {"check --input /nowhere.safetensors", 3, "cannot open"},
       {"check --only-failed /nowhere.jsonl", 3, "cannot open"},
+      {"check --only-failed tests", 3, "cannot read: Is a directory"},
+      {"check --only-failed /dev/null", 3, "it is no run: no header"},
+      {"check --only-failed README.md", 3, "line 1 is no line of a run"},
       {"check --required /nowhere.txt --shape 1x32", 3, "cannot open"},
       {"check --expect /nowhere.txt --shape 1x32", 3, "cannot open"},
       {"check --recipe int4-weight-only --group 48 --shape 4x100 --json", 3, "nothing passed"},
@@ -301,7 +304,14 @@ START_TEST(runs_and_expectations) {
   ck_assert_ptr_nonnull(strstr(a->text, "\"exit\":1"));
   a = run("check --only-failed %s/run.jsonl --json", folder);
   expect_answer(a, 0, "\"cases\":1,", "only the failed one");
-  char command[256];
+  char command[512];
+  snprintf(command, sizeof command,
+           "cd %s && { head -n -1 run.jsonl; tail -n 1 run.jsonl | head -c 30; } >cut.jsonl && { head -n -1 run.jsonl; "
+           "sed -n 's/\"FAIL\"/\"PASS\"/p' run.jsonl | head -n 1; } >again.jsonl",
+           folder);
+  ck_assert_int_eq(system(command), 0);
+  expect_answer(run("check --only-failed %s/cut.jsonl --json", folder), 0, "\"cases\":1,", "a last line that was cut");
+  expect_answer(run("check --only-failed %s/again.jsonl", folder), 3, "nothing to run", "failed, and passed since");
   snprintf(command, sizeof command, "test $(ls %s/saved | wc -l) -eq 1", folder);
   ck_assert_int_eq(system(command), 0);
   snprintf(command, sizeof command, "mv %s/saved/* %s/saved.safetensors", folder, folder);

@@ -53,7 +53,7 @@ static bool each_mutant(void *context, const sb_candidate *c) {
   for (int i = 0; i < sb_mechanism_count(); i++)
     if (sb_mechanism_at(i) == c->mechanism) row = &j->rows[i];
   sb_env e = j->env;
-  if (sb_contract_check(c->contract, &e) != SB_OK) goto done; /* the rewrite does not fit this contract */
+  if (!row || sb_contract_check(c->contract, &e) != SB_OK) goto done; /* the rewrite does not fit this contract */
   row->mechanism = c->mechanism;
   row->forms++;
   bool killed = false;
@@ -106,7 +106,7 @@ static void end(job *j) {
 
 sb_status sb_mutants_run(const sb_contract_case *at, const sb_mutant_input *inputs, int count, int tries,
                          bool check_proofs, sb_mutant_row *rows) {
-  job j;
+  job j = {0};
   double *values[SB_MUTANT_FILLS] = {NULL};
   memset(rows, 0, sizeof *rows * (size_t)sb_mechanism_count());
   if (count < 1 || count > SB_MUTANT_FILLS) return sb_fail(SB_INVALID, "mutants need 1 to 16 inputs, not %d", count);
