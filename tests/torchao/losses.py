@@ -83,9 +83,9 @@ def main():
                         quantize_(quantized, QATConfig(base, step="prepare") if step == "prepare" else base, filter_fn=keep)
                         theirs = loss_of(quantized, tokens)
                         said = json.loads(ours("eval", f"{folder}/m", *eval_, "--recipe", recipe, "--linear", step, *group))
-                        print(f"  {recipe} {short} {step}: torchao {theirs:.7f}, samebits minus that {said['eval_loss'] - theirs:+.1e}, "
-                              + (f"torchao with exact sums minus that {loss_of_exact_sums(quantized, tokens) - theirs:+.1e}" if step == "prepare" else "")
-                              f" ({said['quantized_layers']} of {said['linear_layers']})")
+                        exact = f", torchao with exact sums minus that {loss_of_exact_sums(quantized, tokens) - theirs:+.1e}" if step == "prepare" else ""
+                        print(f"  {recipe} {short} {step}: torchao {theirs:.7f}, samebits minus that {said['eval_loss'] - theirs:+.1e}{exact}"
+                              f" ({said['quantized_layers']} of {said['linear_layers']})", flush=True)
                     if runs:
                         ours("convert", f"{folder}/m", "--recipe", recipe, "--dtype", short, *group, "--output", f"{folder}/{recipe}-{short}")
                         stored = json.loads(ours("eval", f"{folder}/{recipe}-{short}", *eval_))
