@@ -33,17 +33,18 @@ sb_status sb_apply(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor sl
   return status;
 }
 
-/* The codes that prepare makes of x. */
-static sb_status codes_of_prepare(const sb_spec *spec, int64_t rows, int64_t cols, sb_tensor slots[SB_SLOTS]) {
+/* The codes, or the packed codes, that prepare (or convert, where there is no prepare) makes of x. */
+static sb_status take_whole(const sb_spec *spec, sb_slot slot, int64_t rows, int64_t cols, sb_tensor slots[SB_SLOTS]) {
   sb_tensor all[SB_SLOTS] = {[SB_X] = slots[SB_X]};
   sb_spec prepare;
-  sb_status status = sb_spec_step(spec, SB_PREPARE, false, &prepare);
+  sb_status status = sb_spec_step(spec, spec->path->prepare ? SB_PREPARE : SB_CONVERT, false, &prepare);
   if (!status) status = sb_apply(&prepare, rows, cols, all, NULL);
-  if (!status && !all[SB_CODES].data) status = sb_fail(SB_UNSUPPORTED, "prepare gives no codes");
+  if (!status && !all[slot].data)
+    status = sb_fail(SB_UNSUPPORTED, "%s gives no %s", sb_step_names[prepare.step], sb_slot_names[slot]);
   if (!status) {
-    sb_tensor_free(&slots[SB_CODES]);
-    slots[SB_CODES] = all[SB_CODES];
-    all[SB_CODES] = (sb_tensor){0};
+    sb_tensor_free(&slots[slot]);
+    slots[slot] = all[slot];
+    all[slot] = (sb_tensor){0};
   }
   all[SB_X] = (sb_tensor){0};
   sb_slots_free(all);
@@ -60,8 +61,14 @@ sb_status sb_apply_before(const sb_spec *spec, bool main_instead, int64_t rows, 
     status = sb_spec_step(spec, before[i], main_instead, &step);
     if (!status) status = sb_apply(&step, rows, cols, slots, NULL);
     if (status == SB_UNSUPPORTED && before[i] == SB_QUANTIZE && spec->recipe->methods &&
-        codes_of_prepare(spec, rows, cols, slots) == SB_OK)
+        take_whole(spec, SB_CODES, rows, cols, slots) == SB_OK)
       status = SB_OK;
+  }
+  if (!status && spec->step == SB_DEQUANTIZE && spec->recipe->methods) {
+    sb_tensor in[SB_SLOTS]; /* a contract with packed codes: a kernel may take them in the codes' place */
+    status = sb_spec_tensors(spec, rows, cols, in, NULL);
+    if (!status && in[SB_PACKED].rank && !slots[SB_PACKED].data)
+      status = take_whole(spec, SB_PACKED, rows, cols, slots);
   }
   return status;
 }

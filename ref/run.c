@@ -104,7 +104,7 @@ static sb_status check_tensors(const sb_spec *spec, const sb_tensor in[SB_SLOTS]
   int outputs = 0;
   for (int slot = 0; slot < SB_SLOTS && status == SB_OK; slot++) {
     const char *name = sb_slot_names[slot];
-    if (takes[slot].rank) {
+    if (takes[slot].rank && (slot != SB_PACKED || in[slot].data)) { /* packed stands beside the codes, for kernels */
       if (!in[slot].data)
         return sb_fail(SB_INVALID, "%s: the step %s takes %s", spec->recipe->name, sb_step_names[spec->step], name);
       status = check_tensor(spec, name, &in[slot], &takes[slot],

@@ -27,6 +27,10 @@ typedef struct hostile {
 static const hostile rows[] = {
     {"no metadata", "{}", X SCALE, 40, NO_RUN, "metadata"},
     {"no recipe", "{\"samebits.golden\":\"1\"}", X SCALE, 40, NO_RUN, "recipe"},
+    {"an empty recipe", META("", "weight", "prepare", "aligned", "f32", "0"), X SCALE, 40, NO_RUN, "have no recipe"},
+    {"an empty side", META("int4-weight-only", "", "prepare", "aligned", "f32", "4"), X SCALE, 40, NO_RUN,
+     "have no side"},
+    {"an empty step", INT8("", "f32", "0"), X SCALE, 40, NO_RUN, "have no step"},
     {"another recipe", META("none", "weight", "prepare", "aligned", "f32", "0"), X SCALE, 40, NO_RUN, "none"},
     {"a path as recipe", META("../../etc", "weight", "prepare", "aligned", "f32", "0"), X SCALE, 40, NO_RUN, "etc"},
     {"another side", META("int4-weight-only", "left", "prepare", "aligned", "f32", "32"), X SCALE, 40, NO_RUN, "left"},
@@ -97,6 +101,21 @@ START_TEST(lies_are_told) {
 }
 END_TEST
 
+/* Two files that cannot be compared: the line names both contracts, of which those of affine have no step. */
+START_TEST(two_kinds_are_told) {
+  write_capture(
+      "hostile.safetensors",
+      "{\"samebits.golden\":\"1\",\"recipe\":\"affine\",\"flavor\":\"torchao-0.18-cpu\",\"dtype\":\"f32\","
+      "\"group_size\":\"0\",\"mapping\":\"SYMMETRIC\",\"quant_min\":\"-8\",\"quant_max\":\"7\",\"eps\":\"default\"}",
+      X SCALE, 40);
+  write_capture("good.safetensors", FINE, X SCALE, 40);
+  refused(
+      "affine beside int8", shell("$S explain $D/hostile.safetensors $D/good.safetensors"), FILE_ERROR,
+      "affine/symmetric@torchao-0.18-cpu and int8-dynamic-act-int4-weight/activation/prepare@aligned take different "
+      "tensors");
+}
+END_TEST
+
 /* What is merely strange is answered: NaN everywhere, qparams of another shape, codes in another format. */
 START_TEST(strange_files_are_answered) {
   static const struct {
@@ -136,6 +155,7 @@ int main(void) {
   tcase_set_timeout(tests, 0);
   tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
   tcase_add_loop_test(tests, lies_are_told, 0, sizeof rows / sizeof *rows);
+  tcase_add_test(tests, two_kinds_are_told);
   tcase_add_test(tests, strange_files_are_answered);
   tcase_add_test(tests, two_operations);
   suite_add_tcase(suite, tests);

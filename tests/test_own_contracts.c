@@ -101,6 +101,56 @@ START_TEST(a_manifest_serves_an_own_recipe) {
 }
 END_TEST
 
+/* A kernel of an own recipe may read the packed codes where the contract packs them: it gets them, not a null pointer.
+ */
+START_TEST(a_dequantize_kernel_gets_packed_codes) {
+  write_file("int4/my-int4/weight-prepare@mine.contract", "over    row\n"
+                                                          "scale  : f32 = max(amax(abs(f32(x))), 1e-6) / 7\n"
+                                                          "codes  : i8  = i8.sat(clamp(round(f32(x) / scale), -8, 7))\n"
+                                                          "packed : u8  = pack_low_first(codes)\n"
+                                                          "output : T   = T(f32(codes) * scale)\n");
+  /* output[r, j] = nibble j of packed[r, :] * scale[r], a thread an element. */
+  write_file("unpack.ptx",
+             ".version 7.0\n.target sm_75\n.address_size 64\n"
+             ".visible .entry unpack(.param .u64 p, .param .u64 s, .param .u64 o, .param .u32 c) {\n"
+             ".reg .pred %q; .reg .b32 %r<9>; .reg .b64 %d<9>; .reg .f32 %f<3>;\n"
+             "ld.param.u64 %d0, [p]; ld.param.u64 %d1, [s]; ld.param.u64 %d2, [o]; ld.param.u32 %r0, [c];\n"
+             "mov.u32 %r1, %tid.x; mov.u32 %r2, %ctaid.x;\n"
+             "setp.ge.u32 %q, %r1, %r0; @%q bra END;\n"
+             "mad.lo.u32 %r3, %r2, %r0, %r1; shr.u32 %r4, %r3, 1;\n"
+             "cvt.u64.u32 %d3, %r4; add.s64 %d3, %d3, %d0; ld.global.u8 %r5, [%d3];\n"
+             "and.b32 %r6, %r3, 1; xor.b32 %r6, %r6, 7; shl.b32 %r6, %r6, 2;\n"
+             "shl.b32 %r5, %r5, %r6; shr.s32 %r5, %r5, 28; cvt.rn.f32.s32 %f0, %r5;\n"
+             "mul.wide.u32 %d4, %r2, 4; add.s64 %d4, %d4, %d1; ld.global.f32 %f1, [%d4];\n"
+             "mul.rn.f32 %f0, %f0, %f1; mul.wide.u32 %d5, %r3, 4; add.s64 %d5, %d5, %d2; st.global.f32 [%d5], %f0;\n"
+             "END: ret; }\n");
+  write_file("unpack.json",
+             "{\"kernels\": [{\"recipe\": \"my-int4\", \"side\": \"weight\", \"step\": \"dequantize\", \"flavor\": "
+             "\"mine\", \"dtype\": \"f32\", \"file\": \"unpack.ptx\", \"entry\": \"unpack\", \"grid\": [\"rows\"], "
+             "\"block\": [512], \"args\": [\"packed\", \"scale\", \"output\", \"i32:cols\"], \"when\": \"cols % 2 == "
+             "0\"}]}");
+  expect(shell("samebits check --contracts int4 --kernels unpack.json --device emu:sm_90 "
+               "'my-int4/weight/dequantize@mine/f32/13x384/normal:1?device=emu:sm_90'"),
+         0, "1 PASS");
+  expect(shell("samebits check --contracts int4 --recipe my-int4 --dtype f32 --step prepare,dequantize --fill tie"), 0,
+         "PASS");
+}
+END_TEST
+
+/* A block of 64 rows whose scale is 1 at an amax that the largest of 64 candidates in a row is not: ties are found. */
+START_TEST(ties_of_blocks_are_found) {
+  write_file("blocks/my-blocks/weight-prepare@mine.contract",
+             "over    block 64x64\n"
+             "amax   : f32 = amax(abs(f32(x)))\n"
+             "scale  : f32 = max(amax, 1e-12) / 127\n"
+             "codes  : i8  = i8.sat(clamp(round(f32(x) / scale), -127, 127))\n"
+             "output : T   = T(f32(codes) * scale)\n");
+  expect(shell("samebits check --contracts blocks --recipe my-blocks --dtype bf16 --step prepare --fill tie --shape "
+               "129x129"),
+         0, "1 PASS");
+}
+END_TEST
+
 /* Mistakes in the folder are one line that names the file, and nothing runs. */
 START_TEST(mistakes_are_told) {
   write_file("bad1/r/weight-prepare@m.contract", "scale : f32 = amax(\n");
@@ -217,6 +267,8 @@ int main(void) {
   tcase_add_test(tests, the_walk_through_runs);
   tcase_add_test(tests, the_readme_shows_what_is_printed);
   tcase_add_test(tests, a_manifest_serves_an_own_recipe);
+  tcase_add_test(tests, a_dequantize_kernel_gets_packed_codes);
+  tcase_add_test(tests, ties_of_blocks_are_found);
   tcase_add_test(tests, mistakes_are_told);
   tcase_add_test(tests, dequantize_without_quantize);
   tcase_add_test(tests, both_and_replacement);

@@ -54,7 +54,7 @@ typedef struct reader {
 
 static sb_status text(const reader *r, const char *key, char *to, size_t size, bool required) {
   const char *value = r->get(r->context, key);
-  if (!value && required) return sb_fail(SB_FILE, "the metadata have no %s", key);
+  if (required && (!value || !*value)) return sb_fail(SB_FILE, "the metadata have no %s", key);
   if (value && !copy(to, size, value, strlen(value))) return sb_fail(SB_FILE, "the metadata's %s is too long", key);
   return SB_OK;
 }

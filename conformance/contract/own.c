@@ -50,7 +50,7 @@ static sb_status tensors(const sb_spec *spec, int64_t rows, int64_t cols, sb_ten
   for (int s = 0; s < SB_SLOTS && !status; s++) {
     const char *operand = k->operation[s] ? k->operation[s] : sb_slot_names[s];
     const bool qparam = s == SB_SCALE || s == SB_ZERO_POINT || s == SB_ROW_SCALE,
-               codes = s == SB_CODES && spec->step == SB_DEQUANTIZE;
+               codes = (s == SB_CODES || s == SB_PACKED) && spec->step == SB_DEQUANTIZE;
     sb_tensor takes = {0}, gives = describe(k, &env, sb_contract_slot_line(k, &step, (sb_slot)s));
     if (s == SB_X && spec->step != SB_DEQUANTIZE) takes = sb_tensor_2d(spec->dtype, rows, cols);
     if ((spec->step == SB_QUANTIZE || spec->step == SB_DEQUANTIZE) && (qparam || codes))

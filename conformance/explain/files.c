@@ -88,6 +88,13 @@ static bool is_part(const sb_contract_case *at) {
   return sb_contract_is_operation(at) || strcmp(at->recipe, "affine") == 0;
 }
 
+static sb_status take_different_tensors(const sb_contract_case *l, const sb_contract_case *r) {
+  char left[400], right[400];
+  sb_contract_case_name(l, left, sizeof left);
+  sb_contract_case_name(r, right, sizeof right);
+  return sb_fail(SB_FILE, "%s and %s take different tensors", left, right);
+}
+
 sb_status sb_explain_files(const char *left, const char *right, const sb_explain_options *options,
                            sb_explanation **out) {
   sb_capture l, r;
@@ -99,8 +106,7 @@ sb_status sb_explain_files(const char *left, const char *right, const sb_explain
   status = sb_capture_open(right, &r);
   const bool part = status == SB_OK && (is_part(&l.at) || is_part(&r.at));
   if (part && (strcmp(l.at.step, r.at.step) != 0 || strcmp(l.at.recipe, r.at.recipe) != 0))
-    status = sb_fail(SB_FILE, "%s of %s and %s of %s take different tensors", l.at.step, l.at.recipe, r.at.step,
-                     r.at.recipe);
+    status = take_different_tensors(&l.at, &r.at);
   else if (status == SB_OK && r.at.dtype != l.at.dtype)
     status = sb_fail(SB_FILE, "the files are not of one dtype");
   if (status == SB_OK) {

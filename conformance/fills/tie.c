@@ -37,27 +37,33 @@ static sb_status apply(const sb_spec *spec, sb_step which, const sb_tensor *x, s
   return status;
 }
 
-/* One row a candidate k / 2, k = 1..: the first whose scale (slot, column `at`) is 1. Where some rows share a scale,
- * the last and largest of them is what it comes from. */
+/* One row a candidate k / 2, k = 1..: the first whose scale (slot, column `at`) is 1; where blocks of a fixed width
+ * share a scale, all in one row, a block a candidate. Where some rows share a scale, the last and largest of them is
+ * what it comes from. */
 static sb_status probe(const sb_spec *spec, double row_levels, sb_slot slot, bool split, double *levels) {
   enum { CANDIDATES = 1024 };
-  int64_t width = spec->group_size > 0 ? spec->group_size : 32, at = row_levels > 0 ? width : 0;
-  sb_tensor x = sb_tensor_2d(spec->dtype, CANDIDATES, 2 * width), slots[SB_SLOTS] = {0};
+  const int64_t width = spec->group_size > 0 ? spec->group_size : 32, at = row_levels > 0 ? width : 0;
+  const bool in_one_row = spec->recipe->tile[1] > 1 && row_levels == 0;
+  const int64_t step = in_one_row ? spec->recipe->tile[1] : 2 * width; /* from candidate to candidate */
+  sb_tensor x = sb_tensor_2d(spec->dtype, in_one_row ? 1 : CANDIDATES, in_one_row ? CANDIDATES * step : step);
+  sb_tensor slots[SB_SLOTS] = {0};
   sb_status status = sb_tensor_alloc(&x);
   for (int64_t k = 0; !status && k < CANDIDATES; k++) {
     double candidate = (double)(k + 1) * 0.5;
-    if (row_levels > 0) sb_store(x.format, x.data, k * 2 * width, row_levels);
-    sb_store(x.format, x.data, k * 2 * width + at, split ? candidate * 0.5 : candidate);
-    if (split) sb_store(x.format, x.data, k * 2 * width + at + 1, -candidate * 0.5);
+    if (row_levels > 0) sb_store(x.format, x.data, k * step, row_levels);
+    sb_store(x.format, x.data, k * step + at, split ? candidate * 0.5 : candidate);
+    if (split) sb_store(x.format, x.data, k * step + at + 1, -candidate * 0.5);
   }
   if (!status) status = apply(spec, SB_CHOOSE_QPARAMS, &x, slots);
   *levels = 0;
   const sb_tensor *scale = &slots[slot];
   const int64_t column = row_levels > 0 && !status && scale->dims[1] > 1;
-  const int64_t shared = status || scale->dims[0] < 1 ? CANDIDATES : (CANDIDATES + scale->dims[0] - 1) / scale->dims[0];
+  const int64_t rows = status ? 0 : scale->dims[in_one_row];
+  const int64_t shared = rows < 1 ? CANDIDATES : (CANDIDATES + rows - 1) / rows;
   for (int64_t k = shared - 1; !status && k < CANDIDATES && *levels == 0; k += shared) {
-    double used = sb_load(x.format, x.data, k * 2 * width + at) * (split ? 2 : 1);
-    if (sb_load(scale->format, scale->data, k / shared * scale->dims[1] + column) == 1) *levels = used;
+    double used = sb_load(x.format, x.data, k * step + at) * (split ? 2 : 1);
+    const int64_t index = in_one_row ? k / shared : k / shared * scale->dims[1] + column;
+    if (sb_load(scale->format, scale->data, index) == 1) *levels = used;
   }
   if (!status && *levels == 0) status = sb_fail(SB_UNSUPPORTED, "tie: no amax gives this recipe the scale 1");
   sb_tensor_free(&x);

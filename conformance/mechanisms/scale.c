@@ -85,6 +85,14 @@ static const sb_alternative fp64_computed[] = {
      0,
      0},
     {"the scale through f32", {WHOLE_TOO(SCALES, "f32($a)"), CHAIN(SCALES, SB_F64)}, 0, 0},
+    {"the scale, divided, where the contract multiplies by the f32 reciprocal",
+     {ALL(SCALES, "$a * f32(1 / ?c)", "($a / ?c)@R"), CHAIN(SCALES, SB_F64)},
+     0,
+     0},
+    {"the scale and the zero point, divided, where the contract multiplies by the f32 reciprocal",
+     {ALL(SCALES, "$a * f32(1 / ?c)", "($a / ?c)@R"), CHAIN(SCALES, SB_F64), CHAIN(ZERO, SB_F64)},
+     0,
+     0},
 };
 static const sb_alternative fp64_widened[] = {
     {"codes and output in f64", {CHAIN(LATER, SB_F64)}, 0, 0},
