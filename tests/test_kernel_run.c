@@ -105,6 +105,21 @@ START_TEST(the_budget_ends_a_launch_of_many_blocks) {
 }
 END_TEST
 
+/* A block of more barriers than the check of shared memory has times is accused of nothing, and what was not checked is
+ * said. The times end at 2^21 - 2. */
+START_TEST(more_barriers_than_times) {
+  const char *line = "kernel run tests/emulator/kernel_run.ptx --entry many_barriers --grid 1 --block 32 --json "
+                     "--arg 'out:y=u32[32]' --arg u32:%d --output %s/o.safetensors";
+  const char *said = "races in shared memory were not looked for after the barrier number 2097150 of a block";
+  static const int before_end[] = {4, 2, 1, 0};
+  for (int k = 0; k < 4; k++) {
+    const answer *a = run(line, (1 << 21) - before_end[k], folder);
+    expect_answer(a, 0, "\"status\":\"ok\"", "many barriers");
+    ck_assert_msg((strstr(a->text, said) != NULL) == (k > 0), "%d before the end: %s", before_end[k], a->text);
+  }
+}
+END_TEST
+
 /* What the caller got wrong is a usage error, exit 2, with a line that names the argument, the value and the limit. */
 START_TEST(mistakes_of_the_caller_are_usage_errors) {
   static const char *const wrong[][2] = {
@@ -159,6 +174,7 @@ int main(void) {
   tcase_add_test(tests, approximate_outputs_are_listed);
   tcase_add_test(tests, the_budget_ends_a_kernel);
   tcase_add_test(tests, the_budget_ends_a_launch_of_many_blocks);
+  tcase_add_test(tests, more_barriers_than_times);
   tcase_add_test(tests, mistakes_of_the_caller_are_usage_errors);
   tcase_add_test(tests, errors_are_objects_too);
   tcase_add_test(tests, nothing_has_no_room);

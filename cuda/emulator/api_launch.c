@@ -4,6 +4,7 @@
 #include "cuda_api.h"
 #include "cuda_entry.h"
 #include "race.h"
+#include "shadow.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -157,9 +158,12 @@ static void tell_unchecked(const Launch *l) {
                    "races between blocks and .nc loads were not looked for: the launch has %llu blocks, at most %d are "
                    "told apart",
                    (unsigned long long)l->blocks, RACE_BLOCK_MAX);
-  else
+  else if (gaps & RACE_GAP_MEMORY)
     (void)snprintf(driver.unchecked, sizeof driver.unchecked,
                    "races between blocks and .nc loads were not looked for everywhere: there was no memory for it");
+  else
+    (void)snprintf(driver.unchecked, sizeof driver.unchecked,
+                   "races in shared memory were not looked for after the barrier number %d of a block", TAG_TIME_MAX);
   if (!driver.options.quiet) (void)fprintf(stderr, "samebits emulator: %s: %s\n", l->fn->name, driver.unchecked);
   pthread_mutex_unlock(&driver.lock);
 }

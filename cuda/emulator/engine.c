@@ -4,6 +4,7 @@
 #include "counters.h"
 #include "handlers.h"
 #include "race.h"
+#include "shadow.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -227,6 +228,8 @@ static void block_run(Block *b) {
     else
       b->desperate = true;
   }
+  if (UNLIKELY(b->now > TAG_TIME_MAX) && b->launch->checks & CHECK_SHARED_RACE && b->shared_write)
+    atomic_fetch_or(&b->launch->race_gaps, RACE_GAP_TIMES);
 }
 
 static void block_free(Block *b) {

@@ -22,8 +22,9 @@ enum {
 typedef struct {
   u32 writer[4], reader[4]; /* tags without bytes; 0: nobody */
 } RaceBytes;
-enum { RACE_GAP_BLOCKS = 1, RACE_GAP_MEMORY = 2 }; /* more blocks than tags; no memory for cells */
-typedef struct RaceTable RaceTable;                /* of one launch */
+/* Why races were not looked for everywhere: more blocks than tags, no memory for cells, more barriers than times. */
+enum { RACE_GAP_BLOCKS = 1, RACE_GAP_MEMORY = 2, RACE_GAP_TIMES = 4 };
+typedef struct RaceTable RaceTable; /* of one launch */
 
 RaceTable *race_table_new(void);
 /* An atomic access of a lane, before it is made. The caller holds the bytes. */

@@ -9,7 +9,10 @@
 
 enum { TAG_TIME_SHIFT = 11, TAG_SEVERAL = 1 << 10, TAG_TIME_MAX = (1 << 21) - 2 };
 
-NUM u32 tag_of(u32 time, u32 warp, u32 lane) { return time << TAG_TIME_SHIFT | warp << 5 | lane; }
+/* The last time stands for all after it: who touched a cell then races with nobody after the next barrier. */
+NUM u32 tag_of(u32 time, u32 warp, u32 lane) {
+  return (time < TAG_TIME_MAX ? time : TAG_TIME_MAX) << TAG_TIME_SHIFT | warp << 5 | lane;
+}
 NUM u32 tag_conflict(u32 tag, u32 warp, u32 lane, u32 bar_time, u32 sync_time) {
   u32 time = tag >> TAG_TIME_SHIFT, same_warp = (tag >> 5 & 31u) == warp;
   u32 same_lane = (tag & 31u) == lane, several = tag >> 10 & 1u;
@@ -17,7 +20,9 @@ NUM u32 tag_conflict(u32 tag, u32 warp, u32 lane, u32 bar_time, u32 sync_time) {
   return (time >= since) & ((same_warp & same_lane & (several ^ 1u)) ^ 1u);
 }
 /* A cell that a cp.async will store and nobody has waited for: no order reaches its time. */
-NUM u32 tag_pending(u32 warp, u32 lane) { return tag_of((TAG_TIME_MAX + 1), warp, lane) | TAG_SEVERAL; }
+NUM u32 tag_pending(u32 warp, u32 lane) {
+  return (u32)(TAG_TIME_MAX + 1) << TAG_TIME_SHIFT | TAG_SEVERAL | warp << 5 | lane;
+}
 NUM bool tag_is_pending(u32 tag) { return tag >> TAG_TIME_SHIFT == TAG_TIME_MAX + 1; }
 /* A read joins the reads of this interval: of several lanes of one warp the tag says so; of several warps it keeps the
    other one, so that a later write of either is found. */
