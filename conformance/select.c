@@ -1,7 +1,6 @@
 /* Selections: the product of the lists, and what filters it. */
 #include "conformance/select.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -91,37 +90,12 @@ static sb_status add(walk *w, sb_case *c) {
   return keep(w, c, text) && in_shard(w->selection, text) ? sb_case_list_add(w->list, c) : SB_OK;
 }
 
-/* A seed: digits that fit in 64 bits. */
-static bool seed_number(const char **text, uint64_t *seed) {
-  char *end;
-  if (**text < '0' || **text > '9') return false;
-  errno = 0;
-  *seed = strtoull(*text, &end, 10);
-  *text = end;
-  return errno == 0;
-}
-
-enum { MOST_SEEDS = 10000000, MOST_TILE = 1024 };
-
-static sb_status parse_seed(const char *item, uint64_t *first, uint64_t *last) {
-  const char *at = item;
-  bool valid = seed_number(&at, first);
-  *last = *first;
-  if (valid && strncmp(at, "..", 2) == 0) {
-    at += 2;
-    valid = seed_number(&at, last) && *first <= *last;
-  }
-  if (!valid || *at) return sb_fail(SB_USAGE, "seed '%.60s' is neither a number below 2^64 nor FIRST..LAST", item);
-  if (*last - *first >= MOST_SEEDS) return sb_fail(SB_USAGE, "seeds '%.60s' are more than %d", item, MOST_SEEDS);
-  return SB_OK;
-}
-
 static sb_status add_seeds(walk *w, sb_case *c) {
   char item[SB_CASE_NAME];
   const char *seeds = w->selection->seeds ? w->selection->seeds : w->full ? "1,2,3" : "1";
   while (next_item(&seeds, item)) {
     uint64_t first = 0, last = 0;
-    sb_status status = parse_seed(item, &first, &last);
+    sb_status status = sb_seeds_parse(item, &first, &last);
     for (uint64_t seed = first; !status && seed <= last; seed++) {
       c->seed = seed;
       status = add(w, c);
@@ -132,7 +106,20 @@ static sb_status add_seeds(walk *w, sb_case *c) {
   return SB_OK;
 }
 
+/* Groups of an odd size, whose nibbles are packed another way by convert: once, beside the usual size. */
+static sb_status add_odd_groups(walk *w, const sb_case *c) {
+  enum { ODD = 9, ROWS = 5, GROUPS = 128 };
+  const int64_t usual = c->spec.recipe->default_group[c->spec.path->side];
+  sb_case odd = *c;
+  if (usual == 0 || c->spec.group_size != usual || c->spec.step != SB_CONVERT || !c->fill->ordinary) return SB_OK;
+  odd.rows = ROWS;
+  odd.cols = ODD * GROUPS;
+  odd.spec.group_size = ODD;
+  return add_seeds(w, &odd);
+}
+
 static sb_status add_shapes(walk *w, sb_case *c) {
+  enum { MOST_TILE = 1024 };
   char item[SB_CASE_NAME];
   const char *shapes = w->selection->shapes;
   sb_status status = SB_OK;
@@ -156,6 +143,7 @@ static sb_status add_shapes(walk *w, sb_case *c) {
     c->cols = c->spec.group_size ? tier_shapes[i].groups * c->spec.group_size : tier_shapes[i].row_cols;
     status = add_seeds(w, c);
   }
+  if (!status && !w->selection->shapes && !w->selection->groups) status = add_odd_groups(w, c);
   return status;
 }
 

@@ -331,6 +331,16 @@ START_TEST(runs_and_expectations) {
 }
 END_TEST
 
+/* A divergence is expected whatever other group sizes are in the run: what was derived for one says nothing of another.
+ */
+START_TEST(expected_at_every_group_size) {
+  static const char line[] = "check --recipe %s --side weight --step both --flavor torchao-0.18-cpu --dtype bf16 "
+                             "--fill normal --group %s --shape 5x1152";
+  expect_answer(run(line, "int4-weight-only", "32,9,64"), 0, "3 EXPECTED", "int4");
+  expect_answer(run(line, "float8-dynamic-act-int4-weight", "32,128"), 0, "2 EXPECTED", "float8");
+}
+END_TEST
+
 /* A required cell that the run does not fill is exit 1 and named; what the selection does not cover is not asked for.
  */
 START_TEST(required_cells) {
@@ -365,6 +375,7 @@ int main(void) {
   tcase_add_test(tests, zeros_and_specials_of_the_user);
   tcase_add_test(tests, endless_cases_time_out);
   tcase_add_test(tests, runs_and_expectations);
+  tcase_add_test(tests, expected_at_every_group_size);
   tcase_add_test(tests, required_cells);
   suite_add_tcase(suite, tests);
   return run_suite(suite);

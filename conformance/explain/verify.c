@@ -15,7 +15,7 @@
 
 enum { MAX_ENTRIES = 512, MAX_FOUND = 8, BAND_ELEMENTS = 1 << 15, EXACT_COLUMNS = 4096, MAX_LESSONS = 16 };
 
-/* What is known about a row's mechanisms on one contract and dtype. */
+/* What is known about a row's mechanisms on one contract, dtype and group size. */
 typedef struct entry {
   char key[640];
   sb_contract_case from, to;
@@ -100,8 +100,8 @@ static sb_status entry_of(sb_verifier *v, const sb_case *c, int row, entry **res
   sb_contract_case_of(&prepare, &e->from);
   sb_contract_case_of(&convert, &e->to);
   sb_contract_case_name(&e->from, name, sizeof name);
-  snprintf(e->key, sizeof e->key, "%s %d %s %s", name, (int)both, sb_format_of(c->spec.dtype)->name,
-           v->rows->rows[row].mechanisms);
+  snprintf(e->key, sizeof e->key, "%s %d %s g%" PRId64 " %s", name, (int)both, sb_format_of(c->spec.dtype)->name,
+           c->spec.group_size, v->rows->rows[row].mechanisms);
   for (int i = 0; i < v->count; i++)
     if (strcmp(v->entries[i]->key, e->key) == 0) {
       free(e);

@@ -42,6 +42,9 @@ bool sb_pattern_case(const sb_selection *selection, const char *pattern, sb_case
 sb_status sb_case_list_add(sb_case_list *list, const sb_case *c);
 void sb_case_list_free(sb_case_list *list);
 
+/* "N" or "FIRST..LAST". SB_USAGE: anything else, a number of more than 64 bits, more than ten million seeds. */
+sb_status sb_seeds_parse(const char *text, uint64_t *first, uint64_t *last);
+
 /* The named sets, for `samebits list`. */
 typedef struct sb_named_set {
   const char *name, *what;
