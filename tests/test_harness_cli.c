@@ -166,9 +166,8 @@ END_TEST
 START_TEST(repro_lines_carry_what_changes_a_verdict) {
   static const char select[] = "--recipe int4-weight-only --flavor torchao-0.18-cpu --dtype bf16 --step both --shape "
                                "4x256 --fill normal",
-                    worker[] = "--device \"worker:/usr/bin/python3 tests/worker_faults.py hang\" --recipe "
-                               "int8-dynamic-act-int4-weight --side activation --flavor aligned --dtype f32 --step "
-                               "convert --shape 4x64 --fill normal --seed 2";
+                    endless[] = "--recipe int4-weight-only --flavor aligned --dtype bf16 --step both --shape 64x4096 "
+                                "--fill normal";
   const struct {
     const char *select, *options, *on_the_line, *verdict;
     int exit_code;
@@ -176,7 +175,7 @@ START_TEST(repro_lines_carry_what_changes_a_verdict) {
               {select, "--expect \"$D/it's\"", "it'\\''s'", "EXPECTED int4", 0},
               {select, "--repeat 3", " --repeat 3", "EXPECTED int4", 0},
               {select, "--timeout 100", "normal:1'", "EXPECTED int4", 0},
-              {worker, "--timeout 2", " --timeout 2", "TIMEOUT int8", 3}};
+              {endless, "--repeat 1000000 --timeout 1", " --repeat 1000000 --timeout 1", "TIMEOUT int4", 3}};
   setenv("D", folder, 1);
   FILE *expect = fopen(in_folder("it's"), "w");
   fputs("int4-*/both@torchao-0.18-cpu/* scale-stored-narrow https://example.org 2026-01-01\n", expect);
