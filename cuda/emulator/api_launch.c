@@ -88,25 +88,28 @@ static CUresult settle(const Launch *l, Device *d) {
   return r;
 }
 
-/* The first refused instruction in what `fn` may execute. */
-static const Function *find_refused(const Function *fn, u8 *seen) {
-  if (seen[fn->index]) return NULL;
-  seen[fn->index] = 1;
-  if (fn->refused || (fn->approx && !driver.options.approx)) return fn;
-  for (u32 k = 0; k < fn->callee_count; k++) {
-    const Function *r = find_refused(fn->callees[k], seen);
-    if (r) return r;
-  }
-  for (u32 k = 0; fn->calls_pointers && k < fn->module->function_count; k++) {
-    const Function *f = fn->module->functions[k], *r = f->defined && !f->is_entry ? find_refused(f, seen) : NULL;
-    if (r) return r;
+/* A function with a refused instruction among those that `fn` may execute. `todo` and `seen` have room for all of its
+   module. */
+static const Function *find_refused(const Function *fn, const Function **todo, u8 *seen) {
+  u32 count = 0;
+  todo[count++] = fn, seen[fn->index] = 1;
+  while (count) {
+    const Function *f = todo[--count];
+    if (f->refused || (f->approx && !driver.options.approx)) return f;
+    for (u32 k = f->calls_pointers ? f->module->function_count : 0; k-- > 0;) {
+      const Function *any = f->module->functions[k];
+      if (any->defined && !any->is_entry && !seen[any->index]) todo[count++] = any, seen[any->index] = 1;
+    }
+    for (u32 k = f->callee_count; k-- > 0;)
+      if (!seen[f->callees[k]->index]) todo[count++] = f->callees[k], seen[f->callees[k]->index] = 1;
   }
   return NULL;
 }
 static bool refused(Launch *l) {
-  u8 *seen = calloc(l->fn->module->function_count + 1, 1);
-  const Function *f = seen ? find_refused(l->fn, seen) : NULL;
-  free(seen);
+  const size_t count = (size_t)l->fn->module->function_count + 1;
+  const Function **todo = calloc(count, sizeof(Function *) + 1);
+  const Function *f = todo ? find_refused(l->fn, todo, (u8 *)(todo + count)) : NULL;
+  free(todo);
   if (!f) return false;
   const InsnInfo *info = &f->info[(f->refused ? f->refused : f->approx) - 1];
   Fault *x = &l->fault;
