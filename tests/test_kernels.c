@@ -2,7 +2,6 @@
  * covers (every step against the reference on every fill) is not repeated here. */
 #include "cuda/device.h"
 #include "cuda/modules.h"
-#include "cuda/ptx.h"
 #include "samebits/golden.h"
 #include "tests/suite.h"
 
@@ -92,25 +91,6 @@ START_TEST(every_step_has_its_kernel) {
     ck_assert_int_ge(seen, 5 * 14);
     sb_cuda_close(cuda);
   }
-}
-END_TEST
-
-/* Machine code is for its own architecture and later ones of the same major version; where PTX of a newer one is there,
- * that is taken. */
-START_TEST(machine_code_is_chosen_by_architecture) {
-  static const char code[] = "ELF";
-  static const sb_ptx table[] = {{80, "a", "ptx", code, code + 3}, {89, "a", "ptx", NULL, NULL},
-                                 {90, "a", "ptx", code, code + 3}, {100, "a", "ptx", code, code + 3},
-                                 {90, "b", "ptx", NULL, NULL},     {75, "b", "ptx", code, code + 3}};
-  static const struct {
-    int sm;
-    const char *name;
-    int row; /* -1: PTX */
-  } rows[] = {{80, "a", 0},  {86, "a", 0}, {89, "a", -1}, {90, "a", 2},  {100, "a", 3}, {103, "a", 3}, {120, "a", -1},
-              {75, "a", -1}, {75, "b", 5}, {72, "b", -1}, {80, "b", -1}, {90, "b", -1}, {90, "c", -1}};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    ck_assert_msg(sb_ptx_cubin(table, 6, rows[i].name, rows[i].sm) == (rows[i].row < 0 ? NULL : &table[rows[i].row]),
-                  "sm_%d, %s", rows[i].sm, rows[i].name);
 }
 END_TEST
 
@@ -459,7 +439,6 @@ int main(void) {
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, expressions_are_exact);
   tcase_add_test(tests, every_step_has_its_kernel);
-  tcase_add_test(tests, machine_code_is_chosen_by_architecture);
   tcase_add_loop_test(tests, layouts_change_no_bit, 0, 2);
   tcase_add_loop_test(tests, kernels_give_captured_outputs, 0, 2);
   tcase_add_test(tests, float8_quotients_may_round_to_f16);

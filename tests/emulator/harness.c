@@ -143,15 +143,11 @@ void fill_numbers(int *ints, float *floats, int count) {
     ints[k] = (int)(random_bits() % 201) - 100, floats[k] = (float)((int)(random_bits() % 20001) - 10000) * 0x1.3p-9f;
 }
 
-int run_suite(const char *name, const TTest *each_arch, int archs) {
+int run_each_arch(const char *name, const TTest *each_arch, int archs) {
   Suite *suite = suite_create(name);
   TCase *tcase = tcase_create(name);
   tcase_set_timeout(tcase, 120);
   tcase_add_loop_test(tcase, each_arch, 0, archs);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

@@ -3,7 +3,7 @@
 #define TEST_EMULATOR_HARNESS_H
 #include "samebits/driver.h"
 #include "samebits/emulator.h"
-#include <check.h>
+#include "tests/suite.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +20,8 @@ typedef struct {
 
 enum { TEST_ARCHS = 5 };
 extern const int test_archs[TEST_ARCHS];
-int run_suite(const char *name, const TTest *each_arch, int archs); /* the test for each of them, as a program's main */
+int run_each_arch(const char *name, const TTest *each_arch,
+                  int archs);                /* the test for each of them, as a program's main */
 void open_arch(int arch, const char *suite); /* loads tests/emulator/<suite>.cu as compiled for that architecture */
 sb_driver *open_device(int arch);            /* without a module */
 sb_driver *open_driver(void);

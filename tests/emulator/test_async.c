@@ -112,9 +112,5 @@ int main(void) {
   tcase_add_test(tcase, copies_arrive_at_their_wait);
   tcase_add_test(tcase, unchecked_copies_arrive_late);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

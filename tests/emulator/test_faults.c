@@ -71,4 +71,4 @@ START_TEST(faults_are_named) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator faults", faults_are_named, TEST_ARCHS); }
+int main(void) { return run_each_arch("emulator faults", faults_are_named, TEST_ARCHS); }

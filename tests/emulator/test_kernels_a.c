@@ -358,4 +358,4 @@ START_TEST(part_a) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part a", part_a, TEST_ARCHS); }
+int main(void) { return run_each_arch("emulator kernels, part a", part_a, TEST_ARCHS); }

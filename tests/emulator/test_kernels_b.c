@@ -221,4 +221,4 @@ START_TEST(part_b) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part b", part_b, TEST_ARCHS); }
+int main(void) { return run_each_arch("emulator kernels, part b", part_b, TEST_ARCHS); }

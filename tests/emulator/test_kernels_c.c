@@ -352,4 +352,4 @@ START_TEST(part_c) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part c", part_c, TEST_ARCHS); }
+int main(void) { return run_each_arch("emulator kernels, part c", part_c, TEST_ARCHS); }

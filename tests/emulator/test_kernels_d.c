@@ -303,4 +303,4 @@ START_TEST(part_d) {
 }
 END_TEST
 
-int main(void) { return run_suite("emulator kernels, part d", part_d, TEST_ARCHS); }
+int main(void) { return run_each_arch("emulator kernels, part d", part_d, TEST_ARCHS); }

@@ -158,9 +158,5 @@ int main(void) {
   tcase_add_test(tcase, every_order_has_one_verdict);
   tcase_add_test(threads, threads_have_one_verdict);
   suite_add_tcase(suite, tcase), suite_add_tcase(suite, threads);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

@@ -2,7 +2,7 @@
    edges with edges and random operands of the others; under partial masks; and its handler for immediates. */
 #include "cuda/emulator/emu.h"
 #include "model.h"
-#include <check.h>
+#include "tests/suite.h"
 #include <mpfr.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,9 +198,5 @@ int main(void) {
   tcase_set_timeout(tcase, 300);
   tcase_add_test(tcase, rows_have_a_second_statement);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite(suite);
 }

@@ -155,5 +155,5 @@ int main(int argc, char **argv) {
     return 2;
   }
   folder = argv[1];
-  return run_suite("emulator triton", triton_kernels, 3);
+  return run_each_arch("emulator triton", triton_kernels, 3);
 }

@@ -7,8 +7,6 @@ upstream can run on a CPU: its loss, ours minus its, and its own with exact sums
 activations over the edge of a code, and random weights grow that. `artifact`: the file that `model convert` wrote, evaluated as it lies there."""
 import copy
 import json
-import subprocess
-import sys
 import tempfile
 
 import torch
@@ -17,6 +15,8 @@ from torchao.quantization import (Float8DynamicActivationFloat8WeightConfig, Int
                                   PerRow, quantize_)
 from torchao.quantization.qat import QATConfig
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from llamas import loss_of, samebits
 
 INT8 = "int8-dynamic-act-int4-weight"
 RECIPES = {  # what prepare and, where a CPU can run it, convert
@@ -30,22 +30,6 @@ MODELS = {
     "6 blocks, 160 wide, 10 heads on 5, shards": dict(num_hidden_layers=6, hidden_size=160, intermediate_size=416, num_attention_heads=10,
                                                      num_key_value_heads=5, tie_word_embeddings=False),
 }
-
-
-def ours(*words):
-    done = subprocess.run([sys.argv[1], "model", *words], capture_output=True, text=True)
-    assert done.returncode == 0, (words, done.returncode, done.stderr)
-    return done.stdout
-
-
-def loss_of(model, tokens):
-    """The mean over all next tokens, log_softmax in f32, summed in f64, as `model eval` defines it."""
-    total = 0.0
-    with torch.no_grad():
-        for row in tokens:
-            logits = model(row[None]).logits[0, :-1].float()
-            total -= torch.log_softmax(logits, -1).gather(1, row[1:, None]).double().sum().item()
-    return total / (tokens.shape[0] * (tokens.shape[1] - 1))
 
 
 def loss_of_exact_sums(model, tokens):
@@ -82,13 +66,13 @@ def main():
                         keep = lambda m, n: isinstance(m, torch.nn.Linear) and (step == "prepare" or not shape["tie_word_embeddings"] or n != "lm_head")
                         quantize_(quantized, QATConfig(base, step="prepare") if step == "prepare" else base, filter_fn=keep)
                         theirs = loss_of(quantized, tokens)
-                        said = json.loads(ours("eval", f"{folder}/m", *eval_, "--recipe", recipe, "--linear", step, *group))
+                        said = json.loads(samebits("model", "eval", f"{folder}/m", *eval_, "--recipe", recipe, "--linear", step, *group))
                         exact = f", torchao with exact sums minus that {loss_of_exact_sums(quantized, tokens) - theirs:+.1e}" if step == "prepare" else ""
                         print(f"  {recipe} {short} {step}: torchao {theirs:.7f}, samebits minus that {said['eval_loss'] - theirs:+.1e}{exact}"
                               f" ({said['quantized_layers']} of {said['linear_layers']})", flush=True)
                     if runs:
-                        ours("convert", f"{folder}/m", "--recipe", recipe, "--dtype", short, *group, "--output", f"{folder}/{recipe}-{short}")
-                        stored = json.loads(ours("eval", f"{folder}/{recipe}-{short}", *eval_))
+                        samebits("model", "convert", f"{folder}/m", "--recipe", recipe, "--dtype", short, *group, "--output", f"{folder}/{recipe}-{short}")
+                        stored = json.loads(samebits("model", "eval", f"{folder}/{recipe}-{short}", *eval_))
                         print(f"  {recipe} {short} artifact: samebits minus torchao's convert {stored['eval_loss'] - theirs:+.1e}")
 
 

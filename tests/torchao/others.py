@@ -8,8 +8,6 @@ PEFT's merge_and_unload gives the weights that `model equivalence` merges (its c
 """
 import copy
 import json
-import subprocess
-import sys
 import tempfile
 
 import torch
@@ -20,6 +18,8 @@ from torchao.prototype.safetensors.safetensors_support import unflatten_tensor_s
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, PerGroup, quantize_
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from llamas import loss_of, samebits
+
 RECIPE = "int8-dynamic-act-int4-weight"
 MODELS = {
     "1 block, 64 wide, 4 heads on 1, tied": dict(num_hidden_layers=1, hidden_size=64, intermediate_size=160, num_attention_heads=4,
@@ -29,22 +29,6 @@ MODELS = {
     "3 blocks, 96 wide, 3 heads each its own": dict(num_hidden_layers=3, hidden_size=96, intermediate_size=288, num_attention_heads=3,
                                                    num_key_value_heads=3, tie_word_embeddings=False, rope_theta=10000.0),
 }
-
-
-def samebits(*words, ok=(0,)):
-    done = subprocess.run([sys.argv[1], *words], capture_output=True, text=True)
-    assert done.returncode in ok, (words, done.returncode, done.stderr)
-    return done.stdout
-
-
-def loss_of(model, tokens):
-    """The mean over all next tokens, log_softmax in f32, summed in f64, as `model eval` defines it."""
-    total = 0.0
-    with torch.no_grad():
-        for row in tokens:
-            logits = model(row[None]).logits[0, :-1].float()
-            total -= torch.log_softmax(logits, -1).gather(1, row[1:, None]).double().sum().item()
-    return total / (tokens.shape[0] * (tokens.shape[1] - 1))
 
 
 def codes_differ(folder, model):
