@@ -37,19 +37,31 @@ static void put_diff(const sb_contract *from, const sb_contract *to, char *text,
   }
 }
 
+static sb_explained_step step_of(const sb_mechanism *m) {
+  sb_explained_step step = {.says = m->says, .evidence = m->evidence, .fix = m->fix};
+  snprintf(step.id, sizeof step.id, "%s", m->id);
+  return step;
+}
+
 /* One id for each mechanism: two places of the same mechanism are one cause. */
 static void put_set(const sb_set *from, sb_explained_set *set) {
   for (int i = 0; i < from->count && set->count < SB_EXPLAINED_STEPS; i++) {
     const sb_change_made *m = &from->made[i];
     sb_explained_step *step = &set->steps[set->count++];
-    *step =
-        (sb_explained_step){.says = m->mechanism->says, .evidence = m->mechanism->evidence, .fix = m->mechanism->fix};
-    snprintf(step->id, sizeof step->id, "%s", m->mechanism->id);
+    *step = step_of(m->mechanism);
     snprintf(step->what, sizeof step->what, "%s", m->alternative->what);
     snprintf(step->parameter, sizeof step->parameter, "%s", m->parameter);
     snprintf(step->before, sizeof step->before, "%s", m->before);
     snprintf(step->after, sizeof step->after, "%s", m->after);
     if (m->from && m->to) put_diff(m->from, m->to, step->diff, sizeof step->diff);
+    const char *too = sb_alternative_includes(m->alternative);
+    if (too && set->count < SB_EXPLAINED_STEPS) {
+      set->steps[set->count] = *step;
+      sb_explained_step *other = &set->steps[set->count++];
+      const sb_explained_step words = step_of(sb_mechanism_find(too));
+      snprintf(other->id, sizeof other->id, "%s", words.id);
+      other->says = words.says, other->evidence = words.evidence, other->fix = words.fix;
+    }
   }
 }
 

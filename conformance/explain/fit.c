@@ -157,14 +157,21 @@ static void find_halves(sb_search *s) {
   }
 }
 
-/* A number that somebody writes down: of few digits, or a power of two. */
-static bool is_simple(const char *parameter) {
+int sb_search_digits(const char *parameter) {
   const char *p = strchr(parameter, '=');
   int digits = 0;
-  if (!p) return true;
+  if (!p || strstr(parameter, "0x1p")) return 0;
+  if (strstr(parameter, "0x1.")) return 9;
   for (p += strspn(p, "= "); *p && *p != 'e' && *p != 'p'; p++)
     digits += *p >= '0' && *p <= '9' && (digits || *p != '0');
-  return digits <= 4 && !strstr(parameter, "0x1.");
+  return digits;
+}
+
+/* A number that somebody writes down: of few digits, or a power of two, and no subnormal. */
+static bool is_simple(const char *parameter) {
+  const char *p = strchr(parameter, '=');
+  enum { FEW_DIGITS = 2 };
+  return !p || (sb_search_digits(parameter) <= FEW_DIGITS && strtod(p + 1, NULL) >= 0x1p-126);
 }
 
 bool sb_search_confirms(const sb_search *s, const sb_candidate *c) {

@@ -16,6 +16,17 @@ typedef struct first {
   int representative; /* index of the first one with the same results; itself where it is that */
 } first;
 
+/* A second rewrite that came near the capture after a first one: those that gave the same as that first one are tried
+ * with it, for what follows may tell them apart. */
+enum { NEAR = 12 };
+typedef struct near {
+  int first;
+  const sb_mechanism *mechanism;
+  const sb_alternative *alternative;
+  char parameter[48];
+  double reached;
+} near;
+
 typedef struct walk {
   sb_search *s;
   const sb_mechanism *const *only;
@@ -26,7 +37,24 @@ typedef struct walk {
   uint64_t base_hash;
   first *firsts; /* collected when not NULL */
   int first_count, first_capacity;
+  int index;   /* of the prefix among the firsts */
+  near *nears; /* kept when not NULL: the NEAR nearest */
+  int near_count;
+  const near *second; /* this rewrite alone, when not NULL */
 } walk;
+
+static void keep_near(walk *w, const sb_candidate *c) {
+  int at = w->near_count;
+  if (at == NEAR) {
+    at = 0;
+    for (int i = 1; i < NEAR; i++)
+      if (w->nears[i].reached < w->nears[at].reached) at = i;
+    if (w->nears[at].reached >= w->s->reached) return;
+  } else
+    w->near_count++;
+  w->nears[at] = (near){w->index, c->mechanism, c->alternative, "", w->s->reached};
+  snprintf(w->nears[at].parameter, sizeof w->nears[at].parameter, "%s", c->parameter);
+}
 
 /* What the contract gives for the captured slots in the quick views. */
 static uint64_t hash_results(sb_search *s, sb_contract *k, int unchanged) {
@@ -91,7 +119,10 @@ static bool try_one(void *context, const sb_candidate *c) {
   walk *w = context;
   sb_search *s = w->s;
   int equal = 0;
-  if (!sb_search_wants(w->only, w->only_count, c->mechanism) || c->line > w->mismatch || !sb_search_confirms(s, c)) {
+  const bool other =
+      w->second && (c->alternative != w->second->alternative || strcmp(c->parameter, w->second->parameter));
+  if (other || !sb_search_wants(w->only, w->only_count, c->mechanism) || c->line > w->mismatch ||
+      !sb_search_confirms(s, c)) {
     sb_arena_reset(s->passing);
     return true;
   }
@@ -100,6 +131,8 @@ static bool try_one(void *context, const sb_candidate *c) {
     sb_search_add(s, w->prefix, c, w->from);
   else if (equal >= 0 && w->firsts)
     collect(w, c, equal);
+  else if (equal >= 0 && w->nears)
+    keep_near(w, c);
   sb_arena_reset(s->passing);
   return !sb_search_spent(s);
 }
@@ -107,7 +140,8 @@ static bool try_one(void *context, const sb_candidate *c) {
 static sb_status each(sb_search *s, walk *w, const sb_contract *from) {
   w->s = s, w->from = from;
   sb_search_from(s, from);
-  return sb_rewrite_each(from, &s->capture->cases[0].env, &s->fitted, NULL, s->passing, try_one, w);
+  return sb_rewrite_each(from, &s->capture->cases[0].env, &s->fitted, w->second ? w->second->mechanism : NULL,
+                         s->passing, try_one, w);
 }
 
 sb_status sb_search_singles(sb_search *s, const sb_mechanism *const *only, int count) {
@@ -123,41 +157,63 @@ typedef struct share {
   const walk *one;
   const sb_search *all;
   int index, pass, found;
+  near nears[NEAR];
+  int near_count;
   sb_status status;
 } share;
 
+static void after_first(share *h, int i, walk *two) {
+  sb_search *s = h->s;
+  first *f = &h->one->firsts[i];
+  if (sb_contract_check(f->contract, &s->capture->cases[0].env) != SB_OK) return;
+  sb_set prefix = {.count = 1, .made = {f->made}};
+  const int before = s->set_count;
+  two->prefix = &prefix, two->mismatch = f->mismatch, two->index = i;
+  h->status = each(s, two, f->contract);
+  for (int k = before; k < s->set_count; k++) s->sets[k].order = i;
+}
+
+/* The first rewrites, one of each kind of result; once a pair is found, the others of that kind, for the alternatives.
+ */
 static void *search_share(void *context) {
   share *h = context;
   sb_search *s = h->s;
+  walk two = {.nears = h->pass == 0 ? h->nears : NULL};
   for (int i = 0, mine = 0; i < h->one->first_count && h->status == SB_OK && !sb_search_spent(s); i++) {
     first *f = &h->one->firsts[i];
-    /* First one of each kind of result; once a pair is found, the others of that kind, for the alternatives. */
     bool kind_found = false;
     for (int k = 0; k < h->found; k++)
       kind_found =
           kind_found || h->all->sets[k].made[0].mechanism == h->one->firsts[f->representative].candidate.mechanism;
     if (h->pass == 0 ? f->representative != i : f->representative == i || !kind_found) continue;
-    if (mine++ % SB_WORKERS != h->index) continue;
-    if (sb_contract_check(f->contract, &s->capture->cases[0].env) != SB_OK) continue;
-    sb_set prefix = {.count = 1, .made = {f->made}};
-    walk two = {.prefix = &prefix, .mismatch = f->mismatch};
-    const int before = s->set_count;
-    h->status = each(s, &two, f->contract);
-    for (int k = before; k < s->set_count; k++) s->sets[k].order = i;
+    if (mine++ % SB_WORKERS == h->index) after_first(h, i, &two);
   }
+  h->near_count = two.near_count;
   return NULL;
 }
 
-static sb_status search_shares(sb_search *s, walk *one, int pass) {
-  share shares[SB_WORKERS] = {{0}};
+/* What gave the same as a first one that came near, each with the second one that did. */
+static void *search_near(void *context) {
+  share *h = context;
+  for (int n = 0; n < h->near_count && h->status == SB_OK; n++)
+    for (int i = h->nears[n].first + 1; i < h->one->first_count && !sb_search_spent(h->s); i++) {
+      walk two = {.second = &h->nears[n]};
+      if (h->one->firsts[i].representative == h->nears[n].first) after_first(h, i, &two);
+    }
+  return NULL;
+}
+
+static sb_status search_shares(sb_search *s, walk *one, share shares[SB_WORKERS], int pass) {
   sb_search *own[SB_WORKERS] = {NULL};
   sb_status status = SB_OK;
+  const bool nears = pass && s->set_count == 0;
   for (int k = 0; k < SB_WORKERS && !status; k++) {
-    shares[k] = (share){.one = one, .all = s, .index = k, .pass = pass, .found = s->set_count};
+    shares[k].one = one, shares[k].all = s, shares[k].index = k, shares[k].pass = pass;
+    shares[k].found = s->set_count;
     status = sb_search_share(s, k, &shares[k].s);
     own[k] = shares[k].s;
   }
-  if (!status) sb_shares_run(search_share, shares, sizeof *shares, SB_WORKERS);
+  if (!status) sb_shares_run(nears ? search_near : search_share, shares, sizeof *shares, SB_WORKERS);
   for (int k = 0; k < SB_WORKERS; k++)
     if (!status && shares[k].status) status = sb_fail(shares[k].status, "a search failed");
   if (!status) sb_search_merge(s, own);
@@ -174,8 +230,8 @@ sb_status sb_search_pairs(sb_search *s) {
   one.base_hash = hash_results(s, s->base, 0);
   sb_contract_check(s->base, &s->capture->cases[0].env);
   sb_status status = each(s, &one, s->base);
-  for (int pass = 0; pass < 2 && status == SB_OK && (pass == 0 || s->set_count); pass++)
-    status = search_shares(s, &one, pass);
+  share shares[SB_WORKERS] = {{0}};
+  for (int pass = 0; pass < 2 && status == SB_OK; pass++) status = search_shares(s, &one, shares, pass);
   free(one.firsts);
   sb_search_order(s);
   return status;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { FEW_ROWS = 12, FEW_ELEMENTS = 6144 }; /* of a quick view: fewer rows where they are long, but four */
+enum { ODD = 20 };                           /* the rank of a parameter that nobody writes down */
 #define MOST_WORK 4e10                       /* operations on elements: a minute or so */
 
 static int64_t differing_rows(sb_search *s, int index, int64_t *rows, int64_t most);
@@ -19,19 +20,19 @@ static sb_status add_view(sb_search *s, const sb_capture_case *c, const int64_t 
   return rows ? sb_view_rows(c, rows, count, s->tensor_level, v) : sb_view_all(c, v);
 }
 
-/* Compares every slot of a view in order; the first difference ends it. Returns the number of slots that are equal
- * before it, or -1 where the contract is wrong for the case. */
-static int equal_slots(sb_search *s, int view, sb_contract *k, int unchanged, bool exact, bool *all) {
+/* Compares every slot of a view in order; the first that differs ends it. Returns the number of slots that are equal
+ * before it, or -1 where the contract is wrong for the case. *share: of its elements that differ, in a quick view. */
+static int equal_slots(sb_search *s, int view, sb_contract *k, int unchanged, bool exact, bool *all, double *share) {
   const sb_view *v = &s->views[view];
   sb_eval eval, whole;
   int n = 0;
-  *all = false;
+  *all = false, *share = 1;
   s->work += (double)k->node_count * (double)v->env.rows * (double)v->env.cols;
   sb_search_eval(s, view, k, unchanged, exact, &eval, &whole);
   for (; n < SB_SLOTS - 1; n++) {
     sb_difference d;
-    if (sb_view_compare(v, k, &s->capture->at, sb_slot_order[n], &eval, 1, &d) != SB_OK) return -1;
-    if (d.different) return n;
+    if (sb_view_compare(v, k, &s->capture->at, sb_slot_order[n], &eval, view >= s->first_full, &d) != SB_OK) return -1;
+    if (d.different) return *share = (double)d.different / (double)(d.elements ? d.elements : 1), n;
   }
   *all = true;
   return n;
@@ -61,9 +62,11 @@ bool sb_search_spent(const sb_search *s) { return s->work > s->most_work; }
 static bool holds(sb_search *s, sb_contract *k, int unchanged, int first, bool exact, int *equal) {
   for (int i = first; i < s->view_count; i++) {
     bool all;
+    double share;
     if (sb_contract_check(k, &s->views[i].env) != SB_OK) return *equal = -1, false;
-    int n = equal_slots(s, i, k, unchanged, exact, &all);
+    int n = equal_slots(s, i, k, unchanged, exact, &all, &share);
     if (i == 0) *equal = n;
+    s->reached = (double)(i * SB_SLOTS + n) + (1 - share);
     if (!all) return false;
   }
   return true;
@@ -178,10 +181,18 @@ void sb_search_end(sb_search *s) {
   *s = (sb_search){0};
 }
 
+/* Of two that explain as much, the one without a parameter says more; then the one whose number is shorter. */
+static int parameter_rank(const sb_candidate *c) {
+  const int digits = sb_search_digits(c->parameter);
+  if (!*c->parameter) return 0;
+  return !c->fitted ? 3 : digits <= 2 ? 5 : digits <= 4 ? 8 : ODD;
+}
+
 void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_made *m) {
   *m = (sb_change_made){.mechanism = c->mechanism, .alternative = c->alternative, .site = c->site, .from = from};
   snprintf(m->parameter, sizeof m->parameter, "%s", c->parameter);
-  m->rank = c->mechanism->rank + c->alternative->rank + (c->fitted ? 5 : 0);
+  const int more = parameter_rank(c);
+  m->rank = c->mechanism->rank + c->alternative->rank + more, m->odd = more == ODD;
   /* With a constant zero point the order of adding it shows in the sign of zero alone, which has its own name. */
   int zero = sb_line_find(from, sb_slot_names[SB_ZERO_POINT]);
   bool no_zero = zero >= 0 && from->lines[zero].expr->op == C_CAST && from->lines[zero].expr->arg[0]->constant;
@@ -262,9 +273,19 @@ void sb_search_add(sb_search *s, const sb_set *prefix, const sb_candidate *c, co
   s->set_count++;
 }
 
+/* The causes that a set has: a form may include another mechanism, and a parameter of many digits is a guess more. */
+static int size_of(const sb_set *set) {
+  int n = set->count, odd = 0;
+  for (int i = 0; i < set->count; i++) {
+    n += sb_alternative_includes(set->made[i].alternative) != NULL;
+    odd |= set->made[i].odd;
+  }
+  return n + odd;
+}
+
 static int by_rank(const void *a, const void *b) {
   const sb_set *x = a, *y = b;
-  if (x->count != y->count) return x->count - y->count;
+  if (size_of(x) != size_of(y)) return size_of(x) - size_of(y);
   int rx = 0, ry = 0;
   for (int i = 0; i < x->count; i++) rx += x->made[i].rank;
   for (int i = 0; i < y->count; i++) ry += y->made[i].rank;

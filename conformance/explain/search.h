@@ -16,6 +16,7 @@ typedef struct sb_change_made {
   const sb_alternative *alternative;
   char parameter[48];
   int site, rank;
+  bool odd;                     /* the parameter was read off the data, and is no number that somebody writes down */
   char before[320], after[400]; /* the first changed line */
   const sb_contract *from, *to; /* in the search's arena */
 } sb_change_made;
@@ -42,6 +43,7 @@ typedef struct sb_search {
   int set_count;
   sb_set sets[SB_MAX_SETS];
   int64_t tried;
+  double reached;          /* how far the last candidate that was refuted came: views, slots, share of equal elements */
   double work, most_work;  /* operations on elements so far, and how many there may be */
   const sb_contract *from; /* what is rewritten at present; its values in the first quick views: */
   sb_eval prefix[SB_PREFIXES];

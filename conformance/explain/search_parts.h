@@ -36,6 +36,9 @@ bool sb_search_spent(const sb_search *search);
  * be a number that somebody writes down. */
 bool sb_search_confirms(const sb_search *search, const sb_candidate *candidate);
 
+/* Decimal digits of a parameter "eps = 1e-05"; 0: none, or a power of two. */
+int sb_search_digits(const char *parameter);
+
 /* The candidate as a change of the contract `from`, for the answer. */
 void sb_search_change(const sb_candidate *candidate, const sb_contract *from, sb_change_made *change);
 

@@ -212,6 +212,7 @@ static const sb_alternative scale_to_fp8[] = {
     {"group scale rounded to e4m3 for the output", {ALL("output", "scale", "f32(e4m3.sat(f32(scale)))")}, 0, 0},
     {"unrounded for the output, where the contract rounds to e4m3", {ALL("output", "f32(scale)", "s")}, 0, 0},
     {"rounded to e4m3 for the codes, too", {ALL("codes", "$e / s", "$e / f32(e4m3.sat(s))")}, 0, 0},
+    {"in f32, where the contract rounds to e4m3", {RETYPE("scale", SB_F32), ALL("scale", "e4m3.sat(s)", "s")}, 0, 0},
 };
 static const sb_alternative from_codes[] = {
     {"group qparams and codes from the e4m3 codes; the output times the row scale",
@@ -221,6 +222,11 @@ static const sb_alternative from_codes[] = {
      0},
     {"group qparams and codes from the e4m3 codes",
      {ALL("scale", "amax(abs(w))", "T(amax(abs(f32(c))))"), ALL("codes", "w", "T(f32(c))")},
+     0,
+     0},
+    {"group qparams and codes from the e4m3 codes, in T; the output times the row scale",
+     {ALL("scale", "amax(abs(w))", "T(amax(abs(f32(c))))"), ALL("codes", "w", "T(f32(c))"),
+      ALL("output", "codes * scale", "T((codes * scale)@f32 * row_scale)")},
      0,
      0},
     {"group scale from the e4m3 codes times the row scale",

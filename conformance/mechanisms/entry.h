@@ -19,6 +19,10 @@
   { CHANGE_ALL, lines, pattern, replacement, CF_NONE, 0 }
 #define ALSO(lines, pattern, replacement)                                                                              \
   { CHANGE_ALL, lines, pattern, replacement, CF_NONE, OPTIONAL }
+#define MATCH_EPS(lines, pattern, replacement)                                                                         \
+  { CHANGE_MATCH, lines, pattern, replacement, CF_NONE, EPS_TOO }
+#define ALL_RANGE(lines, pattern, replacement)                                                                         \
+  { CHANGE_ALL, lines, pattern, replacement, CF_NONE, RANGE_TOO }
 #define BIND(lines, pattern)                                                                                           \
   { CHANGE_BIND, lines, pattern, NULL, CF_NONE, 0 }
 #define WHOLE(lines, replacement)                                                                                      \
@@ -33,6 +37,8 @@
   { CHANGE_ONE_OP, lines, NULL, NULL, format, 0 }
 #define FORMAT(lines, format)                                                                                          \
   { CHANGE_FORMAT, lines, NULL, NULL, format, 0 }
+#define RETYPE(lines, format)                                                                                          \
+  { CHANGE_FORMAT, lines, NULL, NULL, format, TENSOR_TOO }
 #define FLUSH(lines, what)                                                                                             \
   { CHANGE_FLUSH, lines, NULL, what, CF_NONE, 0 }
 #define ROUNDING(lines, rule)                                                                                          \

@@ -72,6 +72,9 @@ static bool guard(const sb_node *p, const sb_node *n) {
   return true;
 }
 
+/* max($a, ?eps), of which there are two kinds: one gives NaN for NaN, the other its bound. */
+static bool is_floor(const sb_node *p) { return p->op == C_MAX && p->arg[1]->op == C_META && p->arg[1]->integer; }
+
 bool sb_match(const sb_node *p, const sb_node *n, sb_meta *meta) {
   int before = meta->count;
   if (p->op == C_META) {
@@ -81,12 +84,13 @@ bool sb_match(const sb_node *p, const sb_node *n, sb_meta *meta) {
   }
   if (p->op == C_NUM) return n->constant && n->number == p->number;
   if (p->op == C_NAME) return (n->op == C_NAME || n->op == C_INPUT) && strcmp(p->name, n->name) == 0;
-  if (p->op != n->op || p->nargs != n->nargs) return false;
+  const bool floor = is_floor(p) && n->op == C_MAXNUM;
+  if ((p->op != n->op && !floor) || p->nargs != n->nargs) return false;
   if (p->op == C_CAST && (p->at != n->at || p->rule != n->rule)) return false;
   for (int swap = 0; swap < (p->op == C_ADD || p->op == C_MUL ? 2 : 1); swap++) {
     bool all = true;
     for (int i = 0; i < p->nargs && all; i++) all = sb_match(p->arg[i], n->arg[swap ? 1 - i : i], meta);
-    if (all) return true;
+    if (all) return meta->ignores_nan |= floor, true;
     meta->count = before;
   }
   return false;
@@ -126,6 +130,7 @@ sb_node *sb_build(const sb_node *r, const sb_meta *meta, int format, sb_arena *a
   sb_node *n = sb_arena_get(arena, sizeof *n);
   if (!n) return NULL;
   *n = *r;
+  if (meta->ignores_nan && is_floor(r)) n->op = C_MAXNUM;
   if (n->at == CF_R) n->at = (int8_t)format;
   for (int i = 0; i < r->nargs; i++)
     if (!(n->arg[i] = sb_build(r->arg[i], meta, format, arena))) return NULL;

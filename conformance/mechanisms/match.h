@@ -7,6 +7,7 @@
 enum { SB_MAX_META = 12 };
 typedef struct sb_meta {
   int count;
+  bool ignores_nan; /* a floor, max($a, ?eps), was maxnum: so is the replacement's */
   struct {
     const char *name;
     const sb_node *node;

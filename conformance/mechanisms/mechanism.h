@@ -23,10 +23,12 @@ typedef enum sb_change_kind {
   CHANGE_ROUNDING, /* every rounding to bf16 in the lines is done by the rule named in replacement */
   CHANGE_GROUP,    /* group size ?p (0: the row) */
   CHANGE_STORED,   /* only the stored tensor is replacement (of $a); other lines see the old value */
-  CHANGE_FORMAT    /* the line's value is of `format`; the tensor keeps its own */
+  CHANGE_FORMAT    /* the line's value is of `format`; the tensor keeps its own, unless that is of integers */
 } sb_change_kind;
 
-enum { OPTIONAL = 1 }; /* flag: need not match */
+/* OPTIONAL: need not match. EPS_TOO, RANGE_TOO: the form includes another mechanism, `eps-value` or
+ * `narrow-range-clamp`. TENSOR_TOO: a CHANGE_FORMAT is one of the tensor, too. */
+enum { OPTIONAL = 1, EPS_TOO = 2, RANGE_TOO = 4, TENSOR_TOO = 8 };
 
 typedef struct sb_change {
   sb_change_kind kind;
@@ -87,6 +89,9 @@ typedef struct sb_candidate {
 /* Calls `each` for every rewrite of a checked contract; returning false stops. `only`: this mechanism alone, or NULL.
  * The candidate's contract lives in `arena`, which `each` may reset. */
 typedef bool sb_each_candidate(void *context, const sb_candidate *candidate);
+/* The id of the other mechanism that a form includes; NULL: none. */
+const char *sb_alternative_includes(const sb_alternative *alternative);
+
 sb_status sb_rewrite_each(const sb_contract *contract, const sb_env *env, const sb_fitted *fitted,
                           const sb_mechanism *only, sb_arena *arena, sb_each_candidate *each, void *context);
 

@@ -18,6 +18,14 @@ const sb_mechanism *sb_mechanism_at(int index) {
   return NULL;
 }
 
+const char *sb_alternative_includes(const sb_alternative *alternative) {
+  for (int i = 0; i < SB_MAX_CHANGES && alternative->changes[i].kind != CHANGE_END; i++) {
+    if (alternative->changes[i].flags & EPS_TOO) return "eps-value";
+    if (alternative->changes[i].flags & RANGE_TOO) return "narrow-range-clamp";
+  }
+  return NULL;
+}
+
 const sb_mechanism *sb_mechanism_find(const char *id) {
   for (int i = 0; i < sb_mechanism_count(); i++)
     if (strcmp(sb_mechanism_at(i)->id, id) == 0) return sb_mechanism_at(i);

@@ -87,7 +87,7 @@ static sb_node *replace(rewriter *r, const sb_change *c, sb_node *n, int line) {
       const sb_node *replacement = sb_pattern(c->replacement);
       sb_node *built = replacement ? sb_build(replacement, &meta, n->fmt, r->arena) : NULL;
       if (built && c->kind == CHANGE_ALL) r->meta = meta;
-      if (built) mark(r, line);
+      if (built && !sb_node_equal(built, n)) mark(r, line);
       return built;
     }
   }
@@ -214,7 +214,10 @@ static bool change_line(rewriter *r, const sb_change *c, int i) {
     chain(r, l->expr, format, false, i);
     return keep_format(r, l, format, i);
   case CHANGE_FORMAT:
-    return keep_format(r, l, c->format, i);
+    if (declared_float(r, l) && !(c->flags & TENSOR_TOO)) return keep_format(r, l, c->format, i);
+    l->format = (int8_t)c->format;
+    mark(r, i);
+    return true;
   case CHANGE_FLUSH:
     if (strcmp(c->replacement, "lines") != 0)
       return (l->expr = flush(r, l->expr, strcmp(c->replacement, "inputs") == 0, i)) != NULL;
