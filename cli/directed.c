@@ -1,5 +1,6 @@
 /* samebits directed make: inputs searched for each mechanism, as the data of the fill `directed`. */
 #include "cli/command.h"
+#include "conformance/contract/library.h"
 #include "conformance/mutants/mutants.h"
 #include "samebits/recipe.h"
 
@@ -11,7 +12,7 @@
 
 /* The smoke tier's tallest shape has 33 rows: these tell mechanisms from their contract; those after them, each other.
  */
-enum { COLS = 32, TRIES = 16, MOST_ROWS = 33, WITH_PAIRS = 64, PAIR_TRIES = 4, MOST_CONTRACTS = 64 };
+enum { COLS = 32, WIDE = 2 * COLS, TRIES = 16, MOST_ROWS = 33, WITH_PAIRS = 64, PAIR_TRIES = 4, MOST_CONTRACTS = 64 };
 
 typedef struct options {
   const char *output, *from, *recipe, *dtype;
@@ -54,27 +55,55 @@ static void put(FILE *f, double v) {
     fprintf(f, " %a", v);
 }
 
-/* The rows that FILE has for a recipe, side and dtype. */
+/* The rows that FILE has for a recipe, side and dtype; a second line of one, its dtype with a +, is its second group.
+ */
 static sb_status known_rows(const char *path, const char *key, sb_directed_pool *pool) {
   FILE *f = fopen(path, "r");
   char line[4096];
+  const size_t length = strlen(key);
   if (!f) return sb_fail(SB_FILE, "%s: cannot be opened", path);
   while (fgets(line, sizeof line, f)) {
-    if (strncmp(line, key, strlen(key)) != 0) continue;
-    double *grown = realloc(pool->x, sizeof *grown * (size_t)((pool->count + 1) * COLS));
+    if (strncmp(line, key, length) != 0 || (line[length] != ' ' && line[length] != '+')) continue;
+    const bool second = line[length] == '+' && pool->count > 0 && pool->cols == WIDE;
+    if (!second) pool->count++;
+    double *grown = realloc(pool->x, sizeof *grown * (size_t)(pool->count * pool->cols));
     if (!grown) return fclose(f), sb_fail(SB_NO_MEMORY, "no memory for rows");
-    char *p = line + strlen(key);
+    char *p = line + length + 1;
     pool->x = grown;
-    for (int j = 0; j < COLS; j++) grown[pool->count * COLS + j] = strtod(p, &p);
-    pool->count++;
+    double *row = grown + (pool->count - 1) * pool->cols;
+    for (int j = second ? COLS : 0; j < COLS * (1 + second); j++) row[j] = strtod(p, &p);
+    for (int j = COLS; j < pool->cols && !second; j++) row[j] = row[j - COLS];
   }
   fclose(f);
   return SB_OK;
 }
 
+/* Two groups where a contract has a scale of the row and one of the group. */
+static int64_t width_of(const char *recipe, const char *side) {
+  char prefix[200];
+  int64_t cols = COLS;
+  snprintf(prefix, sizeof prefix, "%s/%s/", recipe, side);
+  for (int i = 0; i < sb_contracts_count(); i++) {
+    sb_contract_case at;
+    sb_contract *contract = NULL;
+    const char *name = sb_contracts_name(i);
+    if (strncmp(name, prefix, strlen(prefix)) != 0 || sb_contract_case_parse(name, SB_F32, COLS, &at) != SB_OK)
+      continue;
+    if (sb_contract_load(&at, &contract) == SB_OK && sb_groups_of_a_row(contract) == 2) cols = WIDE;
+    sb_contract_free(contract);
+  }
+  return cols;
+}
+
+static void put_row(FILE *f, const char *key, const char *dtype, const double *x) {
+  fprintf(f, "%s%s", key, dtype);
+  for (int j = 0; j < COLS; j++) put(f, x[j]);
+  fputc('\n', f);
+}
+
 /* One pool for each recipe, side and dtype, from the contracts of all flavors. */
 static sb_status pool_of(const options *o, const char *recipe, const char *side, sb_format dtype, FILE *f) {
-  sb_directed_pool pool = {.cols = COLS};
+  sb_directed_pool pool = {.cols = width_of(recipe, side)};
   sb_status status = SB_OK;
   char prefix[200], key[220];
   static sb_contract_case contracts[MOST_CONTRACTS];
@@ -84,7 +113,7 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
                                                : o->recipe ? strcmp(o->recipe, recipe) == 0
                                                            : own || !sb_contracts_recipes();
   if (!search && !o->from) return SB_OK;
-  snprintf(key, sizeof key, "%s %s %s ", recipe, side, sb_format_of(dtype)->name);
+  snprintf(key, sizeof key, "%s %s %s", recipe, side, sb_format_of(dtype)->name);
   if (o->from) status = known_rows(o->from, key, &pool);
   snprintf(prefix, sizeof prefix, "%s/%s/", recipe, side);
   for (int i = 0; i < sb_contracts_count() && status == SB_OK && search; i++) {
@@ -103,9 +132,9 @@ static sb_status pool_of(const options *o, const char *recipe, const char *side,
   for (int i = 0; i < count && status == SB_OK && pool.count && !o->only; i++)
     status = sb_directed_pairs(&contracts[i], PAIR_TRIES, WITH_PAIRS, &pool, &told);
   for (int r = 0; r < pool.count; r++) {
-    fprintf(f, "%s %s %s", recipe, side, sb_format_of(dtype)->name);
-    for (int j = 0; j < COLS; j++) put(f, pool.x[r * COLS + j]);
-    fputc('\n', f);
+    const double *x = pool.x + r * pool.cols;
+    put_row(f, key, "", x);
+    if (pool.cols == WIDE && memcmp(x, x + COLS, sizeof *x * COLS) != 0) put_row(f, key, "+", x + COLS);
   }
   fprintf(stderr, "%s%s: %d rows", prefix, sb_format_of(dtype)->name, pool.count);
   if (told.pairs)

@@ -78,8 +78,9 @@ static void print_equivalent(const sb_contract_case *at, const sb_mutant_row *r,
   static const char *const by[] = {[SB_PROVEN_SAME_TREES] = "the same operations",
                                    [SB_PROVEN_BY_RULES] = "by the rules of exact terms",
                                    [SB_PROVEN_BY_SWEEP] = "by a sweep"};
-  const char *argument = r->killed ? NULL : sb_equivalence(at, r->mechanism->id), *comma = ":";
-  const int rest = r->proven[SB_NOT_PROVEN];
+  const char *argument = r->killed ? NULL : sb_equivalence(at, r->mechanism->id, NULL), *comma = ":";
+  int rest = r->proven[SB_NOT_PROVEN];
+  for (int i = 0; i < SB_MUTANT_ARGUMENTS; i++) rest -= r->argued[i], t->argued += r->argued[i];
   t->forms += r->equivalent, t->swept += r->swept;
   if (argument)
     t->argued += rest;
@@ -93,6 +94,8 @@ static void print_equivalent(const sb_contract_case *at, const sb_mutant_row *r,
     if (k == SB_PROVEN_BY_SWEEP) printf(" of %lld values", (long long)r->swept);
     comma = ";";
   }
+  for (int i = 0; i < SB_MUTANT_ARGUMENTS && r->argued[i]; i++, comma = ";")
+    printf("%s %d: %s", comma, r->argued[i], r->arguments[i]);
   if (rest && argument) printf("%s %d: %s", comma, rest, argument);
   if (rest && !argument) printf("%s %d not told by the search (%s)", comma, rest, r->unproved);
   printf(" |\n");

@@ -18,7 +18,10 @@ static uint64_t next(uint64_t *state) {
 static double uniform(uint64_t *s) { return (double)(next(s) >> 11) * 0x1p-53; }
 
 /* Row `kind` of the repertoire. */
-static void make_row(uint64_t *s, int kind, int T, int64_t cols, double *x) {
+static void make_row(const void *nothing, uint64_t *s, int kind, const sb_env *env, double *x) {
+  const int T = env->T;
+  const int64_t cols = env->cols;
+  (void)nothing;
   double size = ldexp(1, (int)(next(s) % 24) - 16),
          step = ldexp(1 + (kind & 8 ? uniform(s) : 0), (int)(next(s) % 10) - 8);
   for (int64_t j = 0; j < cols; j++) {
@@ -98,7 +101,12 @@ bool sb_contracts_differ(const sb_contract_case *at, sb_contract *a, sb_contract
 
 sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract *b, const sb_env *like, int tries,
                          sb_distinction *d) {
-  int64_t group = like->group > 0 ? like->group : 16, cols = group <= 256 ? group : 256, row = 0;
+  return sb_distinguish_by(make_row, NULL, 1, at, a, b, like, tries, d);
+}
+
+sb_status sb_distinguish_by(sb_make_row *make, const void *context, int groups, const sb_contract_case *at,
+                            sb_contract *a, sb_contract *b, const sb_env *like, int tries, sb_distinction *d) {
+  int64_t group = like->group > 0 ? like->group : 16, cols = group * groups <= 256 ? group * groups : 256, row = 0;
   *d = (sb_distinction){.cols = cols};
   if (sb_contract_is_operation(at) || group > 256) return SB_OK;
   sb_scratch *scratch = sb_scratch_new();
@@ -112,7 +120,7 @@ sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract
   env.cols = cols, env.rows = rows, env.binding_count = 1;
   env.bindings[0] = (sb_binding){"x", env.T, {1, 1}, x};
   for (int t = 0; scratch && x && t < tries * (int)(BATCH / rows) && !d->found; t++) {
-    for (int64_t i = 0; i < rows; i++) make_row(&state, (int)(t * rows + i), env.T, cols, x + i * cols);
+    for (int64_t i = 0; i < rows; i++) make(context, &state, (int)(t * rows + i), &env, x + i * cols);
     d->found = sb_contracts_differ(at, a, b, &env, false, scratch, d, &row);
   }
   if (x && d->found) {

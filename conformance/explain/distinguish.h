@@ -19,6 +19,11 @@ typedef struct sb_distinction {
 sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract *b, const sb_env *like, int tries,
                          sb_distinction *distinction);
 
+/* The same with rows of `groups` groups from another repertoire: row number `kind` of env->cols values of env->T. */
+typedef void sb_make_row(const void *context, uint64_t *state, int kind, const sb_env *env, double *x);
+sb_status sb_distinguish_by(sb_make_row *make, const void *context, int groups, const sb_contract_case *at,
+                            sb_contract *a, sb_contract *b, const sb_env *like, int tries, sb_distinction *distinction);
+
 /* Whether two contracts, on the x that `env` binds, give different tensors; the first difference is told. */
 bool sb_contracts_differ(const sb_contract_case *at, sb_contract *a, sb_contract *b, sb_env *env, bool exact,
                          sb_scratch *scratch, sb_distinction *distinction, int64_t *row);

@@ -1,6 +1,7 @@
 /* Directed: rows that were searched for each mechanism (`samebits directed make`, conformance/fills/directed.txt), such
  * that each rewrite of a contract differs from it on one of them. A block of x (what shares a scale) repeats one row of
- * the pool. */
+ * the pool. Where groups share a scale of their row, a row of the pool can have a second line, whose dtype ends in +:
+ * every second group repeats that one. */
 #include "samebits/fill.h"
 
 #include <pthread.h>
@@ -15,6 +16,7 @@ static struct {
   int count;
   struct {
     const char *key; /* "recipe side dtype ", in the text */
+    bool continues;  /* the row before */
     double x[COLS];
   } rows[MAX_ROWS];
 } pool;
@@ -29,6 +31,7 @@ static int read_lines(const char *text) {
       p += strcspn(p, " \n");
       p += *p == ' ';
     }
+    const bool continues = p - line > 1 && p[-2] == '+';
     for (int j = 0; j < COLS && valid; j++) {
       char *stop = NULL;
       valid = p < end;
@@ -37,6 +40,7 @@ static int read_lines(const char *text) {
       p = stop;
     }
     if (!valid || p != end) return number;
+    pool.rows[pool.count].continues = continues;
     pool.rows[pool.count++].key = line;
     if (!*end) break;
     line = end;
@@ -107,12 +111,14 @@ static sb_status make(const sb_spec *spec, uint64_t seed, sb_tensor *x) {
   if (count == 0) return sb_fail(SB_UNSUPPORTED, "directed: no rows for %s(samebits directed make)", key);
   const int64_t n = sb_tensor_count(x), cols = x->dims[1];
   const int64_t block = has_row_scale(spec, x) ? cols : sb_fill_block(spec, cols);
+  const int64_t group = block == cols ? spec->group_size : 0;
   const int64_t tall = spec->recipe->tile[0], across = (cols + block - 1) / block;
   for (int64_t i = 0; i < n; i++) {
     const int64_t column = i % cols, b = tall ? i / cols / tall * across + column / block : i / block,
                   e = tall ? column % block : i % block;
-    const double *row = pool.rows[found[((uint64_t)b + (seed + (uint64_t)count - 1) % 65536) % (uint64_t)count]].x;
-    sb_store(x->format, x->data, i, row[e % COLS]);
+    const int row = found[((uint64_t)b + (seed + (uint64_t)count - 1) % 65536) % (uint64_t)count];
+    const bool second = group > 0 && e / group % 2 && row + 1 < pool.count && pool.rows[row + 1].continues;
+    sb_store(x->format, x->data, i, pool.rows[row + second].x[e % COLS]);
   }
   return SB_OK;
 }

@@ -5,6 +5,24 @@
 #include <float.h>
 #include <math.h>
 
+/* Whether term i is at least (at most) every element a of its tile, NaN apart. */
+static bool bounds(const sb_terms *t, int i, int a, bool most) {
+  const sb_term *n = at(t, i);
+  switch (n->op) {
+  case C_AMAX:
+  case C_AMIN:
+    return (n->op == C_AMAX) == most && n->arg[0] == a;
+  case C_MAX:
+  case C_MIN:
+    return (n->op == C_MAX) == most && (bounds(t, n->arg[0], a, most) || bounds(t, n->arg[1], a, most));
+  default:
+    return false;
+  }
+}
+static bool bounds_negative(const sb_terms *t, int i, int a) {
+  return is(t, i, C_NEG) && bounds(t, at(t, i)->arg[0], a, false);
+}
+
 /* Whether g >= |a| for every element a of g's tile, NaN apart: g is its largest magnitude, or its range. */
 static bool covers(const sb_terms *t, int g, int a) {
   const sb_term *n = at(t, g);
@@ -21,8 +39,12 @@ static bool covers(const sb_terms *t, int g, int a) {
         covers(t, n->arg[0], at(t, a)->arg[0]))
       return true;
     return sb_range_fits(r, n->fmt) && covers(t, n->arg[0], a);
-  case C_MAX:
-    return covers(t, n->arg[0], a) || covers(t, n->arg[1], a);
+  case C_MAX: {
+    const int p = n->arg[0], q = n->arg[1];
+    if ((bounds(t, p, a, true) && bounds_negative(t, q, a)) || (bounds(t, q, a, true) && bounds_negative(t, p, a)))
+      return true;
+    return covers(t, p, a) || covers(t, q, a);
+  }
   case C_SUB: {
     const sb_term *p = at(t, n->arg[0]), *q = at(t, n->arg[1]);
     if (p->range.lo >= 0 && !p->range.down && n->arg[1] == a && r->hi <= 0) return true; /* p - a, a <= 0 <= p */
@@ -38,6 +60,25 @@ static bool covers(const sb_terms *t, int g, int a) {
   }
 }
 
+/* The least of max(r(v / k), floor) / v over all values v > 0 of a format of 16 bits: how much a rounded quotient
+ * loses, which for many k is less than half a place. */
+static double least_of_quotients(int f, double k, double floor) {
+  static _Thread_local struct {
+    int f;
+    double k, floor, least;
+  } last; /* a contract has one or two such quotients, each asked for by many terms */
+  if (last.k == k && last.f == f && last.floor == floor) return last.least;
+  const double *all = sb_values_of_half(f);
+  double least = DBL_MAX;
+  for (int i = 1; i < 1 << 15; i++) {
+    if (!(all[i] > 0) || isinf(all[i])) continue;
+    const double q = fmax(sb_value_cast(sb_value_cast(all[i] / k, SB_F32, R_DEFAULT), f, R_DEFAULT), floor) / all[i];
+    if (q < least) least = q;
+  }
+  last.f = f, last.k = k, last.floor = floor, last.least = least * (1 - 0x1p-50);
+  return last.least;
+}
+
 /* g >= this * |a|, 0: not known: g is what covers a, divided by a number, with a floor. A rounding lessens a value by
  * at most one part in 2^(p - 1) where it is normal, which the floor takes care of. */
 double sb_least_share(const sb_terms *t, int g, int a) {
@@ -47,6 +88,10 @@ double sb_least_share(const sb_terms *t, int g, int a) {
     const double floor = at(t, n->arg[1])->number;
     const sb_term *m = at(t, n->arg[0]);
     if (!(floor > 0)) return 0;
+    const sb_term *d = m->op == C_CAST && m->rule == R_DEFAULT ? at(t, m->arg[0]) : m;
+    if ((m->fmt == SB_BF16 || m->fmt == SB_F16) && d->op == C_DIV && is_number(t, d->arg[1]) &&
+        at(t, d->arg[1])->number > 0 && sb_range_fits(range(t, d->arg[0]), m->fmt))
+      return sb_least_share(t, d->arg[0], a) * least_of_quotients(m->fmt, at(t, d->arg[1])->number, floor);
     if (m->op == C_CAST && m->rule == R_DEFAULT && sb_cf_is_float(m->fmt) && floor >= sb_cf_smallest_normal(m->fmt))
       return sb_least_share(t, m->arg[0], a) * (1 - sb_cf_eps(m->fmt));
     return sb_least_share(t, n->arg[0], a);

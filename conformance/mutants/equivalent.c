@@ -37,61 +37,104 @@ bool sb_same_operations(const sb_contract *a, const sb_contract *b, const sb_env
 }
 
 enum { F32 = 1 << SB_F32, BF16 = 1 << SB_BF16, F16 = 1 << SB_F16, ALL = F32 | BF16 | F16 };
-#define INT8_WEIGHT "int8-dynamic-act-int4-weight/weight/prepare@*"
+#define INT8_WEIGHT         "int8-dynamic-act-int4-weight/weight/prepare@*"
+#define INT8_WEIGHT_018     "int8-dynamic-act-int4-weight/weight/prepare@torchao-0.18-cpu"
+#define INT8_ACTIVATION_018 "int8-dynamic-act-int4-weight/activation/prepare@torchao-0.18-cpu"
+#define FLOAT8_INT4_018     "float8-dynamic-act-int4-weight/weight/prepare@torchao-0.18-cpu"
+#define NAN_CODE                                                                                                       \
+  "a code is NaN only where the scale is NaN, or infinite and x as well: NaN becomes the integer 0 (of INT_MIN, the "  \
+  "low 8 bits), whose product by that scale is NaN, too; all other codes are integers from -8 to 7"
+#define INT_MIN_ONLY                                                                                                   \
+  "|codes - zero_point| <= 255 is exact in T, and its product by the scale is exact in the wider format, so that it "  \
+  "is rounded once; zero_point is INT_MIN only where mn / scale is NaN: the scale is infinite or NaN there, the "      \
+  "difference positive in every format, and the product that scale"
 
 static const struct {
   const char *id, *contracts;
   unsigned dtypes;
   const char *proof;
+  const char *what; /* of these forms; NULL: of all, where no form of the mechanism is told */
 } arguments[] = {
     {"add-before-round", "int8-dynamic-act-int4-weight/weight/*@aligned", ALL,
-     "the zero point is 0 and an integer code has no -0: round(y) + 0 = round(y + 0)"},
-    {"fma-contraction", INT8_WEIGHT, ALL, "the addend is the zero point 0: fma(x, 1/s, 0) is x * (1/s), rounded once"},
+     "the zero point is 0 and an integer code has no -0: round(y) + 0 = round(y + 0)", NULL},
+    {"fma-contraction", INT8_WEIGHT, ALL, "the addend is the zero point 0: fma(x, 1/s, 0) is x * (1/s), rounded once",
+     NULL},
     {"fma-contraction", "int4-weight-only/weight/*@aligned", BF16 | F16,
-     "a code of 4 bits times a scale of 8 or 11 is exact in f32, so that the sum is rounded once either way"},
+     "a code of 4 bits times a scale of 8 or 11 is exact in f32, so that the sum is rounded once either way", NULL},
     {"dequant-distributed", INT8_WEIGHT, ALL,
-     "the zero point is 0: q * s - 0 * s = q * s; where s is infinite every code is 0 or NaN, and both give NaN"},
+     "the zero point is 0: q * s - 0 * s = q * s; where s is infinite every code is 0 or NaN, and both give NaN", NULL},
     {"dequant-int32-sub", INT8_WEIGHT, ALL,
-     "differences of 8-bit integers are exact in every format (A8: 65,536 pairs)"},
+     "differences of 8-bit integers are exact in every format (A8: 65,536 pairs)", NULL},
     {"preserve-zero", INT8_WEIGHT, ALL,
-     "max(-min(mn, 0), max(mx, 0)) = max(-mn, mx): one of -mn and mx is not negative"},
+     "max(-min(mn, 0), max(mx, 0)) = max(-mn, mx): one of -mn and mx is not negative", NULL},
     {"zp-dtype-wrap", "int8-dynamic-act-int4-weight/activation/*@aligned", ALL,
-     "the zero point is clamped to 8 bits before"},
+     "the zero point is clamped to 8 bits before", NULL},
     {"float-to-int-out-of-range", "*-int4-weight/weight/*@aligned", ALL,
-     "codes are clamped to [-8, 7] before they are cast, and NaN gives 0 by either rule (INT_MIN ends in zero bits)"},
-    {"rdiv-as-reciprocal", "*", ALL, "the numerator is 1: reciprocal(t) * 1"},
+     "codes are clamped to [-8, 7] before they are cast, and NaN gives 0 by either rule (INT_MIN ends in zero bits)",
+     NULL},
+    {"rdiv-as-reciprocal", "*", ALL, "the numerator is 1: reciprocal(t) * 1", NULL},
     {"int-times-narrow-scale", "float8-dynamic-act-int4-weight/weight/*@aligned", ALL,
-     "a 4-bit code times an e4m3 scale has at most 8 significant bits, which bf16 and f16 hold"},
+     "a 4-bit code times an e4m3 scale has at most 8 significant bits, which bf16 and f16 hold", NULL},
     {"fp8-saturate-vs-nan", "float8-*@aligned", ALL,
      "|x| <= amax and s = fl(max(amax, floor) / 448): x / s <= 448 * (1 + 2^-22) < 464, where NaN begins; infinite x "
-     "gives NaN"},
-    {"fp8-saturate-vs-nan", "float8-*@torchao-0.18-cpu", F32,
-     "x / s <= 448 * (1 + 2^-22) < 464, where NaN begins, for scales that are normal; below, the search found none"},
+     "gives NaN",
+     NULL},
     {"denormal-flush", "float8-*@aligned", ALL,
      "the floor of 2^-9 keeps scales above 2^-18: what is flushed has the code 0 of its sign either way, and no other "
-     "value is subnormal"},
+     "value is subnormal",
+     NULL},
     {"denormal-flush", "float8-dynamic-act-int4-weight/weight/prepare@torchao-0.18-cpu", F32 | BF16,
      "the floor of 1e-12 keeps row scales above 2^-49: what is flushed has the code 0 of its sign, and no other value "
-     "is subnormal"},
+     "is subnormal",
+     NULL},
     {"denormal-flush", "int4-weight-only/*", ALL,
-     "scales are at least 1e-6 / 15: what is flushed is far below half an ulp of all that it meets"},
-    {"denormal-flush", "*", F16, "f16 values are 0 or at least 2^-24: nothing made of them is subnormal in f32"},
+     "scales are at least 1e-6 / 15: what is flushed is far below half an ulp of all that it meets", NULL},
+    {"denormal-flush", "*", F16, "f16 values are 0 or at least 2^-24: nothing made of them is subnormal in f32", NULL},
     {"fp64-qparams-widened", "float8-*/*@torchao-0.18-cpu", BF16 | F16,
      "x and s have p <= 11 bits, a midpoint of e4m3 has 5: x / s is a midpoint or off it by more than 2^-17, which f32 "
-     "keeps"},
+     "keeps",
+     NULL},
     {"fp64-qparams-computed", "*", F32,
      "one operation rounded to 53 bits and then to 24 is rounded as if once (53 >= 2 * 24 + 2; floors keep results "
-     "normal)"},
+     "normal)",
+     NULL},
     {"fp64-qparams-computed", "*@aligned", BF16 | F16,
-     "one operation on f32 operands rounded to 53 bits and then to 24 is rounded as if once (53 >= 2 * 24 + 2)"},
+     "one operation on f32 operands rounded to 53 bits and then to 24 is rounded as if once (53 >= 2 * 24 + 2)", NULL},
+    {"scalar-div-as-reciprocal", "float8-*@torchao-0.18-cpu", F32,
+     "fl64(1 / 448) = (1 - 2^-54) / 448: where amax / 448 is a midpoint of f32 (below 2^-126 only) the product is at "
+     "most half a place of f64 under it and rounds to it (to even, if it is a power of two); all others are off a "
+     "midpoint by more than 2^-32 of it",
+     "multiplied by the f64 reciprocal"},
+    {"dequant-int32-sub", INT8_WEIGHT_018, ALL, NAN_CODE, "int32 subtraction, saturating conversions"},
+    {"dequant-int32-sub", INT8_WEIGHT_018, ALL, NAN_CODE, "subtraction in 8 bits"},
+    {"fp64-qparams-widened", INT8_ACTIVATION_018, ALL, INT_MIN_ONLY, "output in f64"},
+    {"per-op-vs-upcast", INT8_ACTIVATION_018, BF16 | F16, INT_MIN_ONLY, "the output in f32"},
+    {"per-op-vs-upcast", INT8_ACTIVATION_018, BF16 | F16, INT_MIN_ONLY, "one operation in f32"},
+    {"scale-stored-narrow", INT8_ACTIVATION_018, BF16 | F16, INT_MIN_ONLY, "*zero point in * for the output"},
+    {"group-from-codes", FLOAT8_INT4_018, ALL,
+     "row_scale is one value of a group: rounding c * row_scale keeps the order of |c|, so that the largest |w| comes "
+     "of the largest |c|; where it is NaN or infinite c is 0 or NaN, and both maxima are NaN; where it is 0 (f16) all "
+     "products are 0 or NaN",
+     "group scale from the e4m3 codes times the row scale"},
+    {"nan-clamp", FLOAT8_INT4_018, F32 | BF16,
+     "row_scale is never 0: c is NaN only where row_scale is NaN or infinite, and there 0 * row_scale is NaN as well",
+     "NaN becomes 0"},
+    {"nan-in-reduction", FLOAT8_INT4_018, F32 | BF16,
+     "row_scale is never 0: it is NaN or infinite, and every w of the row is NaN (c is 0 or NaN), or no w is",
+     "NaN ignored by the group's maximum"},
+    {"negative-zero", "int4-weight-only/weight/prepare@torchao-0.18-cpu", BF16,
+     "scale >= 1e-6 / 15 is a multiple of 2^-47, and so is mn where it is at least 2^-22; where it is less, zero_point "
+     ">= 8 * scale - 2^-22 > 2^-22 is one: the output before its last rounding is +0 or at least 2^-47 in size",
+     "the output loses it"},
 };
 
-const char *sb_equivalence(const sb_contract_case *at, const char *id) {
+const char *sb_equivalence(const sb_contract_case *at, const char *id, const char *what) {
   char name[400];
   sb_contract_case_name(at, name, sizeof name);
   for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
     if (strcmp(arguments[i].id, id) == 0 && arguments[i].dtypes >> at->dtype & 1 &&
-        fnmatch(arguments[i].contracts, name, 0) == 0)
+        fnmatch(arguments[i].contracts, name, 0) == 0 &&
+        (what ? arguments[i].what && fnmatch(arguments[i].what, what, 0) == 0 : !arguments[i].what))
       return arguments[i].proof;
   return NULL;
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_VALUES = 1 << 22 }; /* of a sweep */
+enum { MOST_VALUES = 1 << 24, /* of a sweep */ FEW_VALUES = 1 << 18, AIMED = 8 };
 
 typedef struct job {
   const sb_contract_case *at;
@@ -47,6 +47,17 @@ static bool kills(job *j, sb_contract *mutant, int64_t rows, int64_t cols, const
   return sb_contracts_differ(j->at, j->base, mutant, &e, false, j->scratch, &d, &row);
 }
 
+/* Counts a form to its argument; false where there is none. */
+static bool argue(sb_mutant_row *row, const char *argument) {
+  for (int i = 0; i < SB_MUTANT_ARGUMENTS && argument; i++) {
+    if (row->argued[i] && strcmp(row->arguments[i], argument) != 0) continue;
+    row->arguments[i] = argument;
+    row->argued[i]++;
+    return true;
+  }
+  return false;
+}
+
 static bool each_mutant(void *context, const sb_candidate *c) {
   job *j = context;
   sb_mutant_row *row = NULL;
@@ -74,6 +85,7 @@ static bool each_mutant(void *context, const sb_candidate *c) {
   }
   sb_distinction d = {.found = false};
   if (!proof) sb_distinguish(j->at, j->base, c->contract, &e, j->tries, &d);
+  if (!proof && !d.found) sb_aim(j->at, j->base, c->contract, &e, AIMED * j->tries, &d);
   if (d.found) {
     if (row->survivors++ == 0)
       snprintf(row->survivor, sizeof row->survivor, "%s %s", c->alternative->what, c->parameter);
@@ -82,7 +94,8 @@ static bool each_mutant(void *context, const sb_candidate *c) {
   row->equivalent++;
   row->proven[proof]++;
   row->swept += values;
-  if (!proof && !*row->unproved)
+  const bool argued = !proof && argue(row, sb_equivalence(j->at, c->mechanism->id, c->alternative->what));
+  if (!proof && !argued && !*row->unproved)
     snprintf(row->unproved, sizeof row->unproved, "%s%s%s", c->alternative->what, *c->parameter ? ", " : "",
              c->parameter);
 done:
@@ -152,6 +165,7 @@ static void search_row(job *j, sb_contract *mutant, const sb_env *like, sb_disti
     sb_distinguish(j->at, j->base, mutant, &wide, j->tries, d);
   }
   if (d->found) sb_distinguish(j->at, j->base, mutant, like, HARDER * j->tries, d);
+  if (!d->found) sb_aim(j->at, j->base, mutant, like, AIMED * j->tries, d);
 }
 
 static bool each_direct(void *context, const sb_candidate *c) {
@@ -161,10 +175,11 @@ static bool each_direct(void *context, const sb_candidate *c) {
   if (sb_contract_check(c->contract, &e) != SB_OK) goto done;
   for (int i = 0; i < j->pool->count && !killed; i++)
     killed = kills(j, c->contract, 1, j->pool->cols, j->pool->x + i * j->pool->cols);
-  if (!killed) {
+  int64_t values;
+  if (!killed && !sb_prove(j->at, j->base, c->contract, &e, FEW_VALUES, &values)) {
     sb_distinction d;
     search_row(j, c->contract, &e, &d);
-    if (d.found && d.cols == j->pool->cols) sb_directed_add_row(j->pool, &d);
+    if (d.found && j->pool->cols % d.cols == 0) sb_directed_add_row(j->pool, &d);
   }
 done:
   sb_arena_reset(j->arena);

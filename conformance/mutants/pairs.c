@@ -92,7 +92,7 @@ static bool tell_two(walk *w, uint64_t plain, int tries, sb_directed_pool *pool)
       other->tried = one->number;
       if (sb_contract_check(one->contract, &env) || sb_contract_check(other->contract, &env)) continue;
       sb_distinguish(w->at, one->contract, other->contract, &env, tries, &d);
-      if (d.found && d.cols == pool->cols && sb_directed_add_row(pool, &d)) return true;
+      if (d.found && pool->cols % d.cols == 0 && sb_directed_add_row(pool, &d)) return true;
     }
   }
   return false;

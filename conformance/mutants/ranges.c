@@ -133,6 +133,7 @@ static sb_range of_quotient(const sb_range *a, const sb_range *b) {
     r.lo = -most, r.hi = most;
     if (!negative(a) && !negative(b)) r.lo = 0;
     r.up = r.down = a->up || a->down;
+    if (a->hi <= 0 && !a->up && !negative(b)) r.hi = 0, r.up = false;
   }
   r.down = r.down && minus;
   if (!minus) r.lo = most_of(r.lo, 0);
@@ -193,8 +194,9 @@ static sb_range of_cast(const sb_range *a, int f, sb_rule rule) {
   const double lo = sb_value_cast(a->lo, f, rule), hi = sb_value_cast(a->hi, f, rule);
   const bool nearest = rule == R_DEFAULT || rule == R_SAT || rule == R_NAN || rule == R_INF;
   const bool saturates = rule == R_SAT || rule == R_ZERO || rule == R_AWAY || rule == R_UP;
-  if (isfinite(lo) && !a->down) r.lo = lo;
-  if (isfinite(hi) && !a->up) r.hi = hi;
+  const bool keeps = rule == R_DEFAULT && r.up; /* an infinity stays one: what is finite comes of what is */
+  if (isfinite(lo) && (!a->down || keeps)) r.lo = lo;
+  if (isfinite(hi) && (!a->up || keeps)) r.hi = hi;
   r.up = r.up && (a->up || isinf(hi)), r.down = r.down && (a->down || isinf(lo));
   r.nan = (a->nan && f != SB_E2M1) || (!saturates && !sb_range_of_format(f).up);
   if (a->quantum > r.quantum) r.quantum = a->quantum;
@@ -247,7 +249,8 @@ sb_range sb_range_of(const sb_terms *t, const sb_term *n) {
   case C_CEIL:
   case C_TRUNC:
     r = *a;
-    r.lo = floor(a->lo), r.hi = ceil(a->hi), r.least = 1;
+    r.lo = n->op == C_ROUND ? rint(a->lo) : floor(a->lo), r.hi = n->op == C_ROUND ? rint(a->hi) : ceil(a->hi);
+    r.least = 1;
     r.quantum = a->quantum > 0 ? a->quantum : 0, r.bits = SB_UNKNOWN;
     r.zero = a->zero || (r.lo <= 0 && r.hi >= 0);
     r.minus_zero = a->minus_zero || a->lo < 0;

@@ -32,7 +32,7 @@ bool sb_rounds_once(const sb_terms *t, int f, int g, int u) {
          precision_at(g, tiny) >= a->bits + 1;
 }
 
-/* t + c where c is less than a quarter of t's last place in f: t. */
+/* t + c where c is less than a quarter of t's last place in f: t; where c has t's sign, less than half of it. */
 int sb_absorbed(const sb_terms *t, int f, int u, int part) {
   if (is(t, u, C_CAST) && at(t, u)->rule == R_DEFAULT && sb_cf_is_float(at(t, u)->fmt) &&
       sb_format_precision(at(t, u)->fmt) >= sb_format_precision(f) &&
@@ -46,6 +46,8 @@ int sb_absorbed(const sb_terms *t, int f, int u, int part) {
     if (!sb_range_fits(r, f) || (r->zero && !(s->lo == 0 && s->hi == 0)) || s->nan || s->up || s->down) continue;
     const int e = ilogb(r->least), low = sb_format_least(f), last = (e > low ? e : low) - sb_format_precision(f) + 1;
     const double size = fmax(fabs(s->lo), fabs(s->hi));
+    const bool away = part == 4 && is(t, u, C_ADD) && r->lo >= 0 && !r->down && s->lo >= 0;
+    if (away && r->least > 0 && r->least < DBL_MAX && size > 0 && size < ldexp(1, last) / 2) return v;
     if (r->least > 0 && r->least < DBL_MAX && size > 0 && size < ldexp(1, last) / part) return v;
   }
   return -1;
@@ -53,8 +55,8 @@ int sb_absorbed(const sb_terms *t, int f, int u, int part) {
 
 /* a * fl(1 / c), rounded to f64 and then to f, as a / c: both are off a / c by less than 2^-51 of it, and a / c is no
  * middle of two neighbours in f, since c has an odd factor (a * 2^n = m * c would have more bits than a), and further
- * off them. 0: not so. */
-double sb_reciprocal_of(const sb_terms *t, int f, int i) {
+ * off them. 0: not so. `floored`: what is below the smallest normal of f is not asked for. */
+double sb_reciprocal_of(const sb_terms *t, int f, int i, bool floored) {
   const sb_term *n = at(t, i);
   if (n->op != C_CAST || n->fmt != SB_F64 || n->rule != R_DEFAULT || !is(t, n->arg[0], C_MUL)) return 0;
   const sb_term *m = at(t, n->arg[0]);
@@ -64,7 +66,26 @@ double sb_reciprocal_of(const sb_terms *t, int f, int i) {
   int e;
   const int p = sb_format_precision(f);
   if (!(c >= 0.5 && c < 0x1p20) || 1 / c != k || frexp(c, &e) == 0.5 || a->bits > p) return 0;
-  if (a->zero ? a->least < DBL_MAX && a->least / c < sb_cf_smallest_normal(f) : a->least / c < sb_cf_smallest_normal(f))
+  if (!floored && (a->zero ? a->least < DBL_MAX && a->least / c < sb_cf_smallest_normal(f)
+                           : a->least / c < sb_cf_smallest_normal(f)))
     return 0;
   return p + 2 + q.bits <= 51 && a->bits <= 50 ? c : 0;
+}
+
+/* Whether r(fl(a * fl(1 / b))) = r(a / b) for all a and b of f, 16 bits, whose mantissas count alone as long as nothing
+ * is subnormal or too large: all pairs of mantissas are computed, once. */
+bool sb_reciprocal_is_enough(int f) {
+  static _Thread_local int known[2]; /* bf16, f16; 1: so, 2: not */
+  int *k = f == SB_BF16 ? &known[0] : f == SB_F16 ? &known[1] : NULL;
+  if (!k) return false;
+  const int one = 1 << (sb_format_precision(f) - 1);
+  bool same = true;
+  for (int b = one; b < 2 * one && !*k && same; b++) {
+    const double r = sb_value_cast(1.0 / b, SB_F32, R_DEFAULT);
+    for (int a = one; a < 2 * one && same; a++)
+      same = sb_value_cast(sb_value_cast(a * r, SB_F32, R_DEFAULT), f, R_DEFAULT) ==
+             sb_value_cast((double)a / b, f, R_DEFAULT);
+  }
+  if (!*k) *k = same ? 1 : 2;
+  return *k == 1;
 }

@@ -19,7 +19,10 @@ bool sb_rounds_once(const sb_terms *t, int f, int g, int u);
 /* The operand that is what u, a sum, rounds to in f, since the other is less than a part'th of its last place; or -1.
  */
 int sb_absorbed(const sb_terms *t, int f, int u, int part);
-/* c where term i is a * fl(1 / c) in f64 and rounds to f as a / c does; or 0. */
-double sb_reciprocal_of(const sb_terms *t, int f, int i);
+/* c where term i is a * fl(1 / c) in f64 and rounds to f as a / c does; or 0. `floored`: under a floor of at least the
+ * smallest normal of f. */
+double sb_reciprocal_of(const sb_terms *t, int f, int i, bool floored);
+
+bool sb_reciprocal_is_enough(int f);
 
 #endif
