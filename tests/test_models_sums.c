@@ -1,5 +1,6 @@
-/* Captured inputs times our operands give captured outputs, in the folder that SAMEBITS_MODELS names; without it the
- * suite is skipped. */
+/* Captured inputs times our operands give captured outputs, and captured tokens the captured logits, in the folder that
+ * SAMEBITS_MODELS names; without it the suite is skipped. */
+#include "conformance/models/eval_parts.h"
 #include "conformance/models/layer.h"
 #include "conformance/models/quantize.h"
 #include "samebits/safetensors.h"
@@ -12,6 +13,8 @@
 
 #define INT8   "int8-dynamic-act-int4-weight"
 #define FLOAT8 "float8-dynamic-act-float8-weight"
+#define INT4   "int4-weight-only"
+#define MIXED  "float8-dynamic-act-int4-weight"
 
 static const char *models;
 
@@ -21,7 +24,7 @@ static double *operand(const sb_stored *row, sb_step step, const sb_tensor *x) {
   const int64_t count = sb_tensor_count(x), cols = x->dims[1];
   double *values = malloc((size_t)count * sizeof *values);
   sb_ok(sb_stored_run(row, SB_ACTIVATION, step, 0, x, out));
-  /* A product of float8 codes is scaled afterwards: codes times scale, not rounded in between. */
+  /* The bound is over the exact product: codes times scale, not rounded in between. */
   const bool codes = step == SB_CONVERT && out[SB_CODES].format == SB_E4M3;
   for (int64_t i = 0; i < count; i++)
     values[i] =
@@ -128,6 +131,116 @@ START_TEST(outputs) {
 }
 END_TEST
 
+static int64_t different(const float *ours, const sb_tensor *theirs) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < sb_tensor_count(theirs); i++)
+    count += (double)ours[i] != sb_load(theirs->format, theirs->data, i);
+  return count;
+}
+
+/* From each captured input, every Linear layer gives every bit of the captured output. */
+static void check_bits(const sb_linear *l, const char *name, const sb_safetensors *file) {
+  const sb_tensor x = captured(file, name, "input"), y = captured(file, name, "output");
+  const int64_t rows = x.dims[0], count = sb_tensor_count(&x);
+  float *values = malloc((size_t)count * sizeof *values), *out = malloc((size_t)(rows * l->n) * sizeof *out);
+  sb_linear_input in = {.values = malloc((size_t)count * sizeof(float)),
+                        .scale = malloc((size_t)rows * sizeof(float)),
+                        .narrow = {malloc((size_t)count * 2), malloc((size_t)count * 2)},
+                        .codes = malloc((size_t)count)};
+  for (int64_t i = 0; i < count; i++) values[i] = (float)sb_load(x.format, x.data, i);
+  ck_assert(l->k == x.dims[1] && l->n == y.dims[1]);
+  sb_ok(sb_linear_quantize(l, SB_BF16, values, rows, &in));
+  sb_linear_run(l, SB_BF16, &in, rows, out);
+  ck_assert_msg(different(out, &y) == 0, "%s: %d of %d", name, (int)different(out, &y), (int)(rows * l->n));
+  free(values);
+  free(out);
+  free(in.values);
+  free(in.scale);
+  free(in.narrow[0]);
+  free(in.narrow[1]);
+  free(in.codes);
+}
+
+START_TEST(bits_of_outputs) {
+  char path[PATH_MAX];
+  sb_model *model;
+  sb_model_report report;
+  sb_safetensors *file;
+  const sb_stored *row;
+  snprintf(path, sizeof path, "%s/%s/%s", models, runs[_i].recipe, runs[_i].model);
+  sb_ok(sb_model_open(path, &model));
+  sb_ok(sb_model_inspect(model, &report));
+  snprintf(path, sizeof path, "%s/%s/%s.safetensors", models, runs[_i].recipe, runs[_i].activations);
+  sb_ok(sb_safetensors_open(path, &file));
+  sb_ok(sb_stored_find(runs[_i].recipe, &row));
+  const sb_linear_how how = {.T = SB_BF16,
+                             .row = row,
+                             .group = row->group_size,
+                             .step = runs[_i].step == SB_CONVERT ? SB_LINEAR_CONVERT : SB_LINEAR_PREPARE,
+                             .stored = report.quantized};
+  ck_assert_int_gt(report.layer_count, 0);
+  for (int i = 0; i < report.layer_count; i++) {
+    sb_linear linear;
+    sb_ok(sb_linear_make(&report.layers[i], &how, &linear));
+    check_bits(&linear, report.layers[i].name, file);
+    sb_linear_free(&linear);
+  }
+  sb_safetensors_close(file);
+  sb_model_report_free(&report);
+  sb_model_close(model);
+}
+END_TEST
+
+static const struct {
+  const char *model, *recipe, *tensor;
+  sb_linear_step step;
+  sb_format T;
+} passes[] = {
+    {"baseline", INT8, "baseline.f32", SB_LINEAR_FLOAT, SB_F32},
+    {"baseline", INT8, "baseline.bf16", SB_LINEAR_FLOAT, SB_BF16},
+    {INT8 "/master", INT8, "prepare.f32", SB_LINEAR_PREPARE, SB_F32},
+    {INT8 "/master", INT8, "prepare.bf16", SB_LINEAR_PREPARE, SB_BF16},
+    {INT8 "/qat-f32", INT8, "convert.f32", SB_LINEAR_CONVERT, SB_F32},
+    {INT8 "/qat", INT8, "convert.bf16", SB_LINEAR_CONVERT, SB_BF16},
+    {FLOAT8 "/master", FLOAT8, "prepare.f32", SB_LINEAR_PREPARE, SB_F32},
+    {FLOAT8 "/master", FLOAT8, "prepare.bf16", SB_LINEAR_PREPARE, SB_BF16},
+    {FLOAT8 "/qat", FLOAT8, "convert.bf16", SB_LINEAR_CONVERT, SB_BF16},
+    {INT4 "/master", INT4, "prepare.f32", SB_LINEAR_PREPARE, SB_F32},
+    {INT4 "/master", INT4, "prepare.bf16", SB_LINEAR_PREPARE, SB_BF16},
+    {MIXED "/master", MIXED, "prepare.f32", SB_LINEAR_PREPARE, SB_F32},
+    {MIXED "/master", MIXED, "prepare.bf16", SB_LINEAR_PREPARE, SB_BF16},
+};
+
+/* The whole forward pass gives every bit of the captured logits, in both dtypes, for every recipe and step. */
+START_TEST(logits) {
+  char path[PATH_MAX];
+  sb_model *model;
+  sb_safetensors *file;
+  sb_evaluation e;
+  snprintf(path, sizeof path, "%s/%s", models, passes[_i].model);
+  sb_ok(sb_model_open(path, &model));
+  snprintf(path, sizeof path, "%s/%s/logits.safetensors", models, passes[_i].recipe);
+  sb_ok(sb_safetensors_open(path, &file));
+  const sb_tensor *theirs = sb_safetensors_find(file, passes[_i].tensor), *tokens = sb_safetensors_find(file, "tokens");
+  ck_assert(theirs && tokens && sb_tensor_count(theirs) > 0);
+  float *ours = malloc((size_t)sb_tensor_count(theirs) * sizeof *ours);
+  const sb_eval_options options = {
+      .dtype = passes[_i].T,
+      .recipe = passes[_i].step == SB_LINEAR_FLOAT ? NULL : passes[_i].recipe,
+      .step = passes[_i].step,
+      .logits = ours,
+  };
+  sb_ok(sb_model_eval(model, &options, tokens, &e));
+  ck_assert_int_eq(theirs->dims[theirs->rank - 1] * e.rows * tokens->dims[1], sb_tensor_count(theirs));
+  ck_assert_msg(different(ours, theirs) == 0, "%s %s: %d", passes[_i].model, passes[_i].tensor,
+                (int)different(ours, theirs));
+  free(ours);
+  sb_evaluation_free(&e);
+  sb_safetensors_close(file);
+  sb_model_close(model);
+}
+END_TEST
+
 int main(void) {
   models = captured_models();
   if (!models) return SKIPPED;
@@ -135,6 +248,8 @@ int main(void) {
   TCase *tests = tcase_create("models_sums");
   tcase_set_timeout(tests, 300);
   tcase_add_loop_test(tests, outputs, 0, sizeof runs / sizeof *runs);
+  tcase_add_loop_test(tests, bits_of_outputs, 0, sizeof runs / sizeof *runs);
+  tcase_add_loop_test(tests, logits, 0, sizeof passes / sizeof *passes);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

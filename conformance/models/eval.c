@@ -1,5 +1,7 @@
 /* The evaluation loss of a model: sequences over threads, each with the same weights. */
 #include "conformance/models/eval_parts.h"
+#include "conformance/models/exponential.h"
+#include "conformance/models/sums.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -24,12 +26,12 @@ typedef struct work {
   char message[512];
 } work;
 
-/* -log softmax(logits)[target], in f32. */
+/* -log softmax(logits)[target], in f32, as ATen's log_softmax. */
 float sb_negative_log_likelihood(const float *logits, int64_t vocabulary, int32_t target) {
-  float most = logits[0], sum = 0.0F;
+  float most = logits[0], sums[SB_SUM_LANES] = {0};
   for (int64_t i = 1; i < vocabulary; i++) most = logits[i] > most ? logits[i] : most;
-  for (int64_t i = 0; i < vocabulary; i++) sum += expf(logits[i] - most);
-  return logf(sum) - (logits[target] - most);
+  for (int64_t i = 0; i < vocabulary; i++) sums[i % SB_SUM_LANES] += sb_exponential(logits[i] - most);
+  return sb_logarithm(sb_sum_lanes(sums)) - (logits[target] - most);
 }
 
 static void *run(void *argument) {

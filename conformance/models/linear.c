@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static sb_status to_panels(const sb_tensor *w, sb_linear *l) {
+/* `scale` [n] is multiplied in; NULL: none. */
+static sb_status to_panels(const sb_tensor *w, const sb_tensor *scale, sb_linear *l) {
   const int64_t count = sb_tensor_count(w);
   float *values = malloc(((size_t)count + 1) * sizeof *values);
   l->n = w->dims[0];
@@ -16,15 +17,10 @@ static sb_status to_panels(const sb_tensor *w, sb_linear *l) {
     return sb_fail(SB_NO_MEMORY, "no memory for a weight of %lld elements", (long long)count);
   }
   for (int64_t i = 0; i < count; i++) values[i] = (float)sb_load(w->format, w->data, i);
+  for (int64_t i = 0; scale && i < count; i++)
+    values[i] = values[i] * (float)sb_load(scale->format, scale->data, i / l->k);
   sb_panels_fill(values, l->n, l->k, l->panels);
   free(values);
-  return SB_OK;
-}
-
-static sb_status to_scales(const sb_tensor *scale, sb_linear *l) {
-  l->scale = malloc(((size_t)l->n + 1) * sizeof *l->scale);
-  if (!l->scale) return sb_fail(SB_NO_MEMORY, "no memory for scales");
-  for (int64_t i = 0; i < l->n; i++) l->scale[i] = (float)sb_load(scale->format, scale->data, i);
   return SB_OK;
 }
 
@@ -41,14 +37,13 @@ static sb_status make_stored(const sb_model_layer *layer, sb_format T, sb_linear
   sb_status status;
   if (!l->scaled) {
     status = sb_model_layer_weight(layer, T, &weight);
-    if (!status) status = to_panels(&weight, l);
+    if (!status) status = to_panels(&weight, NULL, l);
     if (!status || weight.data) sb_tensor_free(&weight);
     return status;
   }
   status = sb_model_layer_load(layer, &codes, &scale, &zero_point);
   if (status) return status;
-  status = to_panels(&codes, l);
-  if (!status) status = to_scales(&scale, l);
+  status = to_panels(&codes, &scale, l);
   sb_tensor_free(&codes);
   sb_tensor_free(&scale);
   sb_tensor_free(&zero_point);
@@ -129,8 +124,9 @@ sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, 
     status = rewrite_weight(how, convert ? SB_CONVERT : SB_PREPARE, &weight, out, l);
   if (!status && adapter && how->place == SB_ADAPTER_MERGED_LAST)
     status = sb_lora_merge(adapter, quantize ? &out[SB_OUTPUT] : &weight);
-  if (!status && !layer->quantized) status = to_panels(!quantize ? &weight : &out[l->scaled ? SB_CODES : SB_OUTPUT], l);
-  if (!status && !layer->quantized && l->scaled) status = to_scales(&out[SB_SCALE], l);
+  if (!status && !layer->quantized)
+    status =
+        to_panels(!quantize ? &weight : &out[l->scaled ? SB_CODES : SB_OUTPUT], l->scaled ? &out[SB_SCALE] : NULL, l);
   sb_tensor_free(&weight);
   sb_slots_free(out);
   if (status) sb_linear_free(l);
@@ -139,9 +135,12 @@ sb_status sb_linear_make(const sb_model_layer *layer, const sb_linear_how *how, 
 
 void sb_linear_free(sb_linear *l) {
   free(l->panels);
-  free(l->scale);
   sb_rewritten_free(l->rewritten);
   *l = (sb_linear){0};
+}
+
+static void scale_rows(sb_linear_input *in, int64_t rows, int64_t k) {
+  for (int64_t i = 0; i < rows * k; i++) in->values[i] = in->values[i] * in->scale[i / k];
 }
 
 sb_status sb_linear_quantize(const sb_linear *l, sb_format T, const float *x, int64_t rows, sb_linear_input *in) {
@@ -157,7 +156,10 @@ sb_status sb_linear_quantize(const sb_linear *l, sb_format T, const float *x, in
   for (int64_t i = 0; T != SB_F32 && i < count; i++) in->narrow[0][i] = (uint16_t)(sb_f32_bits(x[i]) >> 16); /* exact */
   if (l->rewritten) {
     const sb_slot slots[2] = {l->scaled ? SB_CODES : SB_OUTPUT, SB_SCALE};
-    return sb_rewritten_run(l->rewritten, &given[SB_X], slots, (float *[2]){in->values, l->scaled ? in->scale : NULL});
+    const sb_status status =
+        sb_rewritten_run(l->rewritten, &given[SB_X], slots, (float *[2]){in->values, l->scaled ? in->scale : NULL});
+    if (!status && l->scaled) scale_rows(in, rows, l->k);
+    return status;
   }
   if (l->scaled) {
     out[SB_CODES] = sb_tensor_2d(SB_E4M3, rows, l->k);
@@ -174,14 +176,13 @@ sb_status sb_linear_quantize(const sb_linear *l, sb_format T, const float *x, in
     float value[256];
     for (int code = 0; code < 256; code++) value[code] = sb_e4m3_to_f32((uint8_t)code);
     for (int64_t i = 0; i < count; i++) in->values[i] = value[in->codes[i]];
+    scale_rows(in, rows, l->k);
   } else if (T != SB_F32)
     for (int64_t i = 0; i < count; i++) in->values[i] = sb_f32_from_bits((uint32_t)in->narrow[1][i] << 16);
   return SB_OK;
 }
 
 void sb_linear_run(const sb_linear *l, sb_format T, const sb_linear_input *in, int64_t rows, float *y) {
-  sb_multiply(in->values, rows, l->k, l->panels, l->n, y);
-  for (int64_t r = 0; l->scaled && r < rows; r++)
-    for (int64_t c = 0; c < l->n; c++) y[r * l->n + c] = y[r * l->n + c] * in->scale[r] * l->scale[c];
+  sb_multiply(l->scaled ? SB_F32 : T, in->values, rows, l->k, l->panels, l->n, y);
   if (T != SB_F32) sb_narrow(y, rows * l->n);
 }

@@ -2,6 +2,7 @@
  * attention, SwiGLU. T is f32 or bf16; every value between modules is of T, held in an f32. */
 #include "conformance/models/llama.h"
 #include "conformance/models/exponential.h"
+#include "conformance/models/sine.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -126,7 +127,7 @@ static sb_status make_room(pass *p) {
                     (p->up = hold(p, n * c->intermediate, sizeof(float))) &&
                     (p->cosines = hold(p, p->length * c->head_dim, sizeof(float))) &&
                     (p->sines = hold(p, p->length * c->head_dim, sizeof(float))) &&
-                    (p->scratch = hold(p, p->length * (c->head_dim + 2), sizeof(float))) &&
+                    (p->scratch = hold(p, sb_attention_scratch(p->length, c->head_dim), sizeof(float))) &&
                     (p->in.values = hold(p, n * widest, sizeof(float))) && (p->in.scale = hold(p, n, sizeof(float))) &&
                     (p->in.narrow[0] = hold(p, n * widest, sizeof(uint16_t))) &&
                     (p->in.narrow[1] = hold(p, n * widest, sizeof(uint16_t))) && (p->in.codes = hold(p, n * widest, 1));
@@ -137,11 +138,11 @@ static sb_status make_room(pass *p) {
 static void make_rotary(pass *p) {
   const int64_t dim = p->llama->config.head_dim, half = dim / 2;
   for (int64_t i = 0; i < half; i++) {
-    const float inverse = 1.0F / (float)pow(p->llama->config.rope_theta, (double)(2 * i) / (double)dim);
+    const float inverse = 1.0F / sb_power((float)p->llama->config.rope_theta, (float)(2 * i) / (float)dim);
     for (int64_t t = 0; t < p->length; t++) {
       const float angle = (float)t * inverse;
-      p->cosines[t * dim + i] = p->cosines[t * dim + half + i] = cosf(angle);
-      p->sines[t * dim + i] = p->sines[t * dim + half + i] = sinf(angle);
+      p->cosines[t * dim + i] = p->cosines[t * dim + half + i] = sb_cosine(angle);
+      p->sines[t * dim + i] = p->sines[t * dim + half + i] = sb_sine(angle);
     }
   }
   if (!p->narrow) return;

@@ -25,18 +25,19 @@ enum { SB_PANEL = 16 }; /* columns of a panel: 16 outputs for each of K inputs, 
 int64_t sb_panels_size(int64_t n, int64_t k);
 void sb_panels_fill(const float *w, int64_t n, int64_t k, float *panels);
 
-/* y[m, n] = x[m, k] W^T; each sum by fused multiply-adds in the order of k, in blocks of it whose sums are added. */
-void sb_multiply(const float *x, int64_t m, int64_t k, const float *panels, int64_t n, float *y);
+/* y[m, n] = x[m, k] W^T of f32, or of bf16 (held in f32; not rounded), each sum in PyTorch's order (sums.h). */
+void sb_multiply(sb_format T, const float *x, int64_t m, int64_t k, const float *panels, int64_t n, float *y);
 
-/* Causal attention of one head over one sequence: q, k, v and out [length, dim] with row strides; scratch: 2 * length
- * floats and length * dim. Rounds to bf16 where `narrow`: scores, scaled scores, probabilities, output. */
+/* Causal attention of one head over one sequence: q, k, v and out [length, dim] with row strides. Rounds to bf16 where
+ * `narrow`: scores, scaled scores, probabilities, output. */
 typedef struct sb_attention {
   const float *q, *k, *v;
-  float *out, *scratch;
+  float *out, *scratch; /* scratch: sb_attention_scratch floats */
   int64_t length, dim, q_stride, kv_stride;
   float scaling;
   bool narrow;
 } sb_attention;
+int64_t sb_attention_scratch(int64_t length, int64_t dim);
 void sb_attend(const sb_attention *a);
 
 /* One rounding to bf16, in place. */
@@ -49,8 +50,7 @@ typedef struct sb_linear {
   float *panels;
   bool recipe;    /* its weight is quantized, or stored so; else it is left in float */
   bool quantized; /* the input is, too, by `activation` */
-  bool scaled;    /* a product of codes, scaled afterwards by both scales (float8 convert) */
-  float *scale;   /* [n], where scaled */
+  bool scaled;    /* both operands are codes times scale in f32, whatever T (float8 convert) */
   sb_spec activation;
   const sb_lora_layer *adapter; /* beside it; NULL: none */
   sb_rewritten *rewritten;      /* the input's step, with mechanisms; NULL: `activation` */

@@ -144,11 +144,11 @@ static void round_all(sb_format format, float *values, int64_t count) {
 }
 
 /* y [rows, n] = x [rows, k] w^T, w [n, k] */
-static sb_status multiply(const float *x, int64_t rows, int64_t k, const float *w, int64_t n, float *y) {
+static sb_status multiply(sb_format T, const float *x, int64_t rows, int64_t k, const float *w, int64_t n, float *y) {
   float *panels = malloc(((size_t)sb_panels_size(n, k) + 1) * sizeof *panels);
   if (!panels) return sb_fail(SB_NO_MEMORY, "no memory for an adapter");
   sb_panels_fill(w, n, k, panels);
-  sb_multiply(x, rows, k, panels, n, y);
+  sb_multiply(T, x, rows, k, panels, n, y);
   free(panels);
   return SB_OK;
 }
@@ -161,7 +161,7 @@ sb_status sb_lora_merge(const sb_lora_layer *l, sb_tensor *weight) {
         *delta = malloc(((size_t)(l->n * l->k) + 1) * sizeof *delta);
   sb_status status = turned && delta ? SB_OK : sb_fail(SB_NO_MEMORY, "no memory for an adapter");
   for (int64_t i = 0; !status && i < l->k * l->r; i++) turned[i] = l->a[i % l->r * l->k + i / l->r];
-  if (!status) status = multiply(l->b, l->n, l->r, turned, l->k, delta);                 /* 1: sums in f32 */
+  if (!status) status = multiply(SB_F32, l->b, l->n, l->r, turned, l->k, delta);         /* 1: sums in f32 */
   for (int64_t i = 0; !status && i < l->n * l->k; i++) delta[i] = delta[i] * l->scaling; /* 2 */
   if (!status) round_all(l->format, delta, l->n * l->k);                                 /* 3 */
   for (int64_t i = 0; !status && i < l->n * l->k; i++)                                   /* 4: in f32, then to T */
@@ -179,11 +179,11 @@ sb_status sb_lora_beside(const sb_lora_layer *l, sb_format T, const float *x, in
   if (!status) {
     memcpy(in, x, (size_t)(rows * l->k) * sizeof *in);
     round_all(l->format, in, rows * l->k); /* 1 */
-    status = multiply(in, rows, l->k, l->a, l->r, low);
+    status = multiply(l->format, in, rows, l->k, l->a, l->r, low);
   }
   if (!status) {
     round_all(l->format, low, rows * l->r); /* 2 */
-    status = multiply(low, rows, l->r, l->b, l->n, high);
+    status = multiply(l->format, low, rows, l->r, l->b, l->n, high);
   }
   if (!status) {
     round_all(l->format, high, rows * l->n); /* 3 */
