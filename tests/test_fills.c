@@ -190,6 +190,27 @@ START_TEST(special_has_all) {
 }
 END_TEST
 
+/* The fill `directed` has rows whose every second group is another one where groups share a scale of their row, and
+ * repeats 32 elements everywhere else. */
+START_TEST(directed_rows_of_two_groups) {
+  enum { ROWS = 40, COLS = 512, GROUP = 128, PERIOD = 32 };
+  static const char *const recipes[] = {"float8-dynamic-act-int4-weight", "float8-dynamic-act-float8-weight"};
+  sb_spec spec;
+  sb_tensor x;
+  int unlike = 0;
+  sb_ok(sb_spec_make(recipes[_i], SB_WEIGHT, SB_PREPARE, SB_ALIGNED, "", SB_F16, -1, &spec));
+  filled(&spec, "directed", 1, ROWS, COLS, &x);
+  const uint16_t *bits = x.data;
+  for (int64_t i = 0; i < ROWS * COLS; i++) {
+    const int64_t row = i / COLS * COLS, j = i % COLS, first = j / GROUP % 2 * GROUP + j % PERIOD;
+    ck_assert_uint_eq(bits[i], bits[row + first]);
+    unlike += bits[i] != bits[row + j % PERIOD];
+  }
+  ck_assert_int_eq(unlike > 0, _i == 0);
+  sb_tensor_free(&x);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fills");
   TCase *tests = tcase_create("fills");
@@ -202,6 +223,7 @@ int main(void) {
   tcase_add_test(tests, no_tie_is_noticed);
   tcase_add_test(tests, elements_stand_alone);
   tcase_add_test(tests, special_has_all);
+  tcase_add_loop_test(tests, directed_rows_of_two_groups, 0, 2);
   suite_add_tcase(suite, tests);
   return run_suite(suite);
 }

@@ -44,6 +44,9 @@ enum { F32 = 1 << SB_F32, BF16 = 1 << SB_BF16, F16 = 1 << SB_F16, ALL = F32 | BF
 #define NAN_CODE                                                                                                       \
   "a code is NaN only where the scale is NaN, or infinite and x as well: NaN becomes the integer 0 (of INT_MIN, the "  \
   "low 8 bits), whose product by that scale is NaN, too; all other codes are integers from -8 to 7"
+#define TWO_SUMS                                                                                                       \
+  "computed for every minimum and maximum and every code that they allow (4.1e9 pairs, tests/sweep_int4_output.c): "   \
+  "none differs; where the scale is infinite or NaN every form gives NaN"
 #define INT_MIN_ONLY                                                                                                   \
   "|codes - zero_point| <= 255 is exact in T, and its product by the scale is exact in the wider format, so that it "  \
   "is rounded once; zero_point is INT_MIN only where mn / scale is NaN: the scale is infinite or NaN there, the "      \
@@ -57,7 +60,10 @@ static const struct {
 } arguments[] = {
     {"add-before-round", "int8-dynamic-act-int4-weight/weight/*@aligned", ALL,
      "the zero point is 0 and an integer code has no -0: round(y) + 0 = round(y + 0)", NULL},
-    {"fma-contraction", INT8_WEIGHT, ALL, "the addend is the zero point 0: fma(x, 1/s, 0) is x * (1/s), rounded once",
+    {"fma-contraction", INT8_WEIGHT, ALL,
+     "the zero point is 0: fma(x, 1 / s, 0) and fma(q, s, -(0 * s)) are the product, rounded once (q has no -0); where "
+     "s "
+     "is infinite every code is 0 or NaN, and both give NaN",
      NULL},
     {"fma-contraction", "int4-weight-only/weight/*@aligned", BF16 | F16,
      "a code of 4 bits times a scale of 8 or 11 is exact in f32, so that the sum is rounded once either way", NULL},
@@ -88,7 +94,14 @@ static const struct {
      "is subnormal",
      NULL},
     {"denormal-flush", "int4-weight-only/*", ALL,
-     "scales are at least 1e-6 / 15: what is flushed is far below half an ulp of all that it meets", NULL},
+     "scale >= 1e-6 / 15: of x, mn, mx and their differences what is below 2^-126 is lost beside what it is added to, "
+     "or "
+     "is below the floor, or its quotient rounds to 0 with it and without; scale, zero_point and all sums of the "
+     "output "
+     "are multiples of 2^-47 (zero_point is mn + 8 * scale, of which mn is a multiple or is below 2^-22 and rounded "
+     "away "
+     "to one)",
+     NULL},
     {"denormal-flush", "*", F16, "f16 values are 0 or at least 2^-24: nothing made of them is subnormal in f32", NULL},
     {"fp64-qparams-widened", "float8-*/*@torchao-0.18-cpu", BF16 | F16,
      "x and s have p <= 11 bits, a midpoint of e4m3 has 5: x / s is a midpoint or off it by more than 2^-17, which f32 "
@@ -126,6 +139,9 @@ static const struct {
      "scale >= 1e-6 / 15 is a multiple of 2^-47, and so is mn where it is at least 2^-22; where it is less, zero_point "
      ">= 8 * scale - 2^-22 > 2^-22 is one: the output before its last rounding is +0 or at least 2^-47 in size",
      "the output loses it"},
+    {"fp64-qparams-widened", "int4-weight-only/weight/prepare@aligned", BF16 | F16, TWO_SUMS, "output in f64"},
+    {"dequant-distributed", "int4-weight-only/weight/prepare@aligned", BF16 | F16, TWO_SUMS,
+     "(q + 8) * s + (z - 8 * s)"},
 };
 
 const char *sb_equivalence(const sb_contract_case *at, const char *id, const char *what) {

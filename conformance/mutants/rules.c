@@ -177,108 +177,6 @@ static int times_reciprocal(sb_terms *t, int a, int b) {
   return i;
 }
 
-/* What is left of max(v, c), c >= 2^-126, when v's operands are no longer flushed: those that were are below c. */
-static int unflushed(sb_terms *t, int v) {
-  const sb_term n = *at(t, v);
-  if (n.op == C_FLUSH) return n.arg[0];
-  if (n.op == C_CAST && n.rule == R_DEFAULT && sb_cf_is_float(n.fmt) && sb_cf_smallest_normal(n.fmt) <= 0x1p-126) {
-    const int u = unflushed(t, n.arg[0]);
-    return u == n.arg[0] ? v : sb_term_cast(t, n.fmt, R_DEFAULT, u);
-  }
-  if (n.op == C_DIV && is_number(t, n.arg[1]) && at(t, n.arg[1])->number >= 1) {
-    const int u = unflushed(t, n.arg[0]);
-    return u == n.arg[0] ? v : sb_term_make(t, C_DIV, u, n.arg[1], -1);
-  }
-  if (n.op == C_MAX || n.op == C_MIN || n.op == C_NEG) { /* what changes is below 2^-126 before and after */
-    const int u = unflushed(t, n.arg[0]), w = n.op == C_NEG ? -1 : unflushed(t, n.arg[1]);
-    return u == n.arg[0] && w == n.arg[1] ? v : sb_term_make(t, (sb_cop)n.op, u, w, -1);
-  }
-  return v;
-}
-
-static bool is_scaling(const sb_terms *t, int i) {
-  const sb_term *n = at(t, i);
-  return (n->op == C_DIV || n->op == C_MUL) && is_number(t, n->arg[1]) && at(t, n->arg[1])->number > 0;
-}
-static bool is_rounding(const sb_terms *t, int i) {
-  const sb_term *n = at(t, i);
-  return n->op == C_CAST && n->rule == R_DEFAULT && sb_cf_is_float(n->fmt);
-}
-
-/* max(v, floor) where v is made of r(w + c), 0 < c, w >= 0, by quotients and roundings, which keep the order: where c
- * counts, w is below some w0 that c does not reach, and v is at most what w0 gives. If that is under the floor, w does
- * as well: max(v of w, floor). */
-static int unadded(sb_terms *t, int v, double floor) {
-  enum { MOST = 8 };
-  int chain[MOST], depth = 0;
-  for (int i = v; depth == 0 || !is(t, i, C_ADD); i = at(t, i)->arg[0]) {
-    if (depth == MOST || !(is_scaling(t, i) || is_rounding(t, i))) return v;
-    chain[depth++] = i;
-  }
-  const int f = at(t, chain[depth - 1])->fmt;
-  const sb_term sum = *at(t, at(t, chain[depth - 1])->arg[0]);
-  if (!is_rounding(t, chain[depth - 1]) || !is_number(t, sum.arg[1])) return v;
-  const double c = at(t, sum.arg[1])->number;
-  const sb_range *w = range(t, sum.arg[0]);
-  if (!(c > 0) || !(w->lo >= 0) || w->down || w->minus_zero || !sb_range_fits(w, f)) return v;
-  double value = fmax(ldexp(1, ilogb(c) + 1 + sb_format_precision(f)), sb_cf_smallest_normal(f)); /* w0 */
-  for (int k = depth - 2; k >= 0; k--) {
-    const sb_term *n = at(t, chain[k]);
-    const double by = n->op == C_CAST ? 1 : at(t, n->arg[1])->number;
-    value = n->op == C_CAST ? sb_value_cast(value, n->fmt, R_DEFAULT)
-                            : nextafter(n->op == C_DIV ? value / by : value * by, SB_INF);
-  }
-  if (!(value <= floor)) return v;
-  int i = sum.arg[0];
-  for (int k = depth - 2; k >= 0; k--) {
-    const sb_term n = *at(t, chain[k]);
-    i = n.op == C_CAST ? sb_term_cast(t, n.fmt, R_DEFAULT, i) : sb_term_make(t, (sb_cop)n.op, i, n.arg[1], -1);
-  }
-  return i;
-}
-
-/* Sign-free: the same value but for the sign of a zero, for an operator that forgets it. */
-static int any_zero(sb_terms *t, int i) {
-  const sb_term n = *at(t, i);
-  if (n.op == C_POSITIVE_ZERO) return any_zero(t, n.arg[0]);
-  if (n.op == C_ROUND || (n.op == C_CAST && sb_cf_is_float(n.fmt) && n.rule == R_DEFAULT && n.fmt != CF_FNUZ)) {
-    const int u = any_zero(t, n.arg[0]);
-    return u == n.arg[0]     ? i
-           : n.op == C_ROUND ? sb_term_make(t, C_ROUND, u, -1, -1)
-                             : sb_term_cast(t, n.fmt, R_DEFAULT, u);
-  }
-  if (n.op == C_MUL) {
-    const int u = any_zero(t, n.arg[0]), w = any_zero(t, n.arg[1]);
-    return u == n.arg[0] && w == n.arg[1] ? i : sb_term_make(t, C_MUL, u, w, -1);
-  }
-  return i;
-}
-
-/* round(r(fl(a * fl(1 / b)))), a and b of 16 bits: a / b in place of the product, where the quotient is less than 2^15
- * and neither 1 / b nor what is not rounded to 0 is subnormal; or -1. */
-static int divided(sb_terms *t, int i) {
-  const sb_term r = *at(t, i);
-  if (r.op != C_CAST || r.rule != R_DEFAULT || (r.fmt != SB_BF16 && r.fmt != SB_F16)) return -1;
-  const sb_term *fl = at(t, r.arg[0]);
-  if (fl->op != C_CAST || fl->fmt != SB_F32 || fl->rule != R_DEFAULT || !is(t, fl->arg[0], C_MUL)) return -1;
-  const sb_term *m = at(t, fl->arg[0]);
-  for (int swap = 0; swap < 2; swap++) {
-    const int a = m->arg[swap], u = m->arg[1 - swap], d = is(t, u, C_CAST) ? at(t, u)->arg[0] : -1;
-    if (d < 0 || at(t, u)->fmt != SB_F32 || at(t, u)->rule != R_DEFAULT || !is(t, d, C_DIV)) continue;
-    if (!is_number(t, at(t, d)->arg[0]) || at(t, at(t, d)->arg[0])->number != 1) continue;
-    const int b = at(t, d)->arg[1];
-    const sb_range *n = range(t, b);
-    if (!sb_range_fits(range(t, a), r.fmt) || !sb_range_fits(n, r.fmt) || n->zero || n->down) continue;
-    if (!(n->least >= 0x1p-126) || !(n->lo > 0) || !(n->hi <= 0x1p126)) continue;
-    const int q = sb_term_make(t, C_DIV, a, b, -1);
-    if (q < 0 || !(range(t, q)->hi <= 0x1p15) || !(range(t, q)->lo >= -0x1p15) || range(t, q)->up ||
-        range(t, q)->down || !sb_reciprocal_is_enough(r.fmt))
-      return -1;
-    return sb_term_cast(t, r.fmt, R_DEFAULT, q);
-  }
-  return -1;
-}
-
 static bool integral(const sb_range *r) { return r->quantum >= 0; }
 
 int sb_term_make(sb_terms *t, sb_cop op, int a, int b, int c) {
@@ -319,7 +217,7 @@ int sb_term_make(sb_terms *t, sb_cop op, int a, int b, int c) {
   case C_ABS:
     if (is_monotone(&n)) return redo(t, &n, sb_term_make(t, op, n.arg[0], -1, -1)); /* roundings are symmetric */
     if (n.op == C_NEG) return sb_term_make(t, op, n.arg[0], -1, -1);
-    if (any_zero(t, a) != a) return sb_term_make(t, op, any_zero(t, a), -1, -1);
+    if (sb_term_any_zero(t, a) != a) return sb_term_make(t, op, sb_term_any_zero(t, a), -1, -1);
     return n.range.lo >= 0 && !n.range.minus_zero && !n.range.down ? a : plain(t, op, a, -1, -1);
   case C_MINNUM:
   case C_MAXNUM:
@@ -341,9 +239,9 @@ int sb_term_make(sb_terms *t, sb_cop op, int a, int b, int c) {
         if (!isfinite(w) || (v == 0 && w == 0)) return plain(t, op, a, b, -1);
         return sb_term_make(t, op, n.arg[0], sb_term_number(t, most ? (v > w ? v : w) : v < w ? v : w), -1);
       }
-      const int u = most && v >= 0x1p-126 ? unflushed(t, a) : a;
+      const int u = most && v >= 0x1p-126 ? sb_term_unflushed(t, a) : a;
       if (u != a) return sb_term_make(t, op, u, b, -1);
-      const int w = most && v > 0 ? unadded(t, a, v) : a;
+      const int w = most && v > 0 ? sb_term_unadded(t, a, v) : a;
       if (w != a) return sb_term_make(t, op, w, b, -1);
       const double k =
           most && n.op == C_CAST && n.rule == R_DEFAULT && sb_cf_is_float(n.fmt) && v >= sb_cf_smallest_normal(n.fmt)
@@ -365,7 +263,7 @@ int sb_term_make(sb_terms *t, sb_cop op, int a, int b, int c) {
     return n.range.nan ? plain(t, op, a, b, c) : sb_term_make(t, C_CLAMP, a, b, c);
   case C_ROUND:
     if (n.op == C_FLUSH) return sb_term_make(t, op, n.arg[0], -1, -1);
-    if (divided(t, a) >= 0) return sb_term_make(t, op, divided(t, a), -1, -1);
+    if (sb_term_divided(t, a) >= 0) return sb_term_make(t, op, sb_term_divided(t, a), -1, -1);
     return integral(&n.range) ? a : plain(t, op, a, -1, -1);
   case C_ROUND_AWAY:
   case C_FLOOR:
@@ -394,7 +292,7 @@ int sb_term_make(sb_terms *t, sb_cop op, int a, int b, int c) {
     return n.range.least >= 0x1p-126 ? a : plain(t, op, a, -1, -1);
   case C_POSITIVE_ZERO:
     if (!n.range.minus_zero) return a;
-    if (any_zero(t, a) != a) return sb_term_make(t, op, any_zero(t, a), -1, -1);
+    if (sb_term_any_zero(t, a) != a) return sb_term_make(t, op, sb_term_any_zero(t, a), -1, -1);
     return plain(t, op, a, -1, -1);
   default:
     return plain(t, op, a, b, c);

@@ -25,4 +25,10 @@ double sb_reciprocal_of(const sb_terms *t, int f, int i, bool floored);
 
 bool sb_reciprocal_is_enough(int f);
 
+/* What may take the place of a term under an operator; the term itself where nothing does (or -1). */
+int sb_term_unflushed(sb_terms *t, int v);             /* in max(v, c), c >= 2^-126 */
+int sb_term_unadded(sb_terms *t, int v, double floor); /* in max(v, floor) */
+int sb_term_any_zero(sb_terms *t, int i);              /* where the sign of a zero is forgotten */
+int sb_term_divided(sb_terms *t, int i);               /* in round(i); -1 */
+
 #endif
