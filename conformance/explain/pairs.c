@@ -18,7 +18,7 @@ typedef struct first {
 
 /* A second rewrite that came near the capture after a first one: those that gave the same as that first one are tried
  * with it, for what follows may tell them apart. */
-enum { NEAR = 12 };
+enum { NEAR = 32 };
 typedef struct near {
   int first;
   const sb_mechanism *mechanism;
@@ -45,13 +45,15 @@ typedef struct walk {
 
 static void keep_near(walk *w, const sb_candidate *c) {
   int at = w->near_count;
+  for (int i = 0; i < w->near_count; i++) /* one of a mechanism */
+    if (w->nears[i].first == w->index && w->nears[i].mechanism == c->mechanism) at = i;
   if (at == NEAR) {
     at = 0;
     for (int i = 1; i < NEAR; i++)
       if (w->nears[i].reached < w->nears[at].reached) at = i;
-    if (w->nears[at].reached >= w->s->reached) return;
-  } else
-    w->near_count++;
+  }
+  if (at < w->near_count && w->nears[at].reached >= w->s->reached) return;
+  w->near_count += at == w->near_count;
   w->nears[at] = (near){w->index, c->mechanism, c->alternative, "", w->s->reached};
   snprintf(w->nears[at].parameter, sizeof w->nears[at].parameter, "%s", c->parameter);
 }
@@ -119,8 +121,9 @@ static bool try_one(void *context, const sb_candidate *c) {
   walk *w = context;
   sb_search *s = w->s;
   int equal = 0;
-  const bool other =
-      w->second && (c->alternative != w->second->alternative || strcmp(c->parameter, w->second->parameter));
+  /* Other forms of the second one, too, unless it has a number. */
+  const bool other = w->second && *w->second->parameter &&
+                     (c->alternative != w->second->alternative || strcmp(c->parameter, w->second->parameter));
   if (other || !sb_search_wants(w->only, w->only_count, c->mechanism) || c->line > w->mismatch ||
       !sb_search_confirms(s, c)) {
     sb_arena_reset(s->passing);

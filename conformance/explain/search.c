@@ -21,7 +21,7 @@ static sb_status add_view(sb_search *s, const sb_capture_case *c, const int64_t 
 }
 
 /* Compares every slot of a view in order; the first that differs ends it. Returns the number of slots that are equal
- * before it, or -1 where the contract is wrong for the case. *share: of its elements that differ, in a quick view. */
+ * before it, or -1 where the contract is wrong for the case. *share: of its elements that differ, in the first view. */
 static int equal_slots(sb_search *s, int view, sb_contract *k, int unchanged, bool exact, bool *all, double *share) {
   const sb_view *v = &s->views[view];
   sb_eval eval, whole;
@@ -31,7 +31,7 @@ static int equal_slots(sb_search *s, int view, sb_contract *k, int unchanged, bo
   sb_search_eval(s, view, k, unchanged, exact, &eval, &whole);
   for (; n < SB_SLOTS - 1; n++) {
     sb_difference d;
-    if (sb_view_compare(v, k, &s->capture->at, sb_slot_order[n], &eval, view >= s->first_full, &d) != SB_OK) return -1;
+    if (sb_view_compare(v, k, &s->capture->at, sb_slot_order[n], &eval, view > 0, &d) != SB_OK) return -1;
     if (d.different) return *share = (double)d.different / (double)(d.elements ? d.elements : 1), n;
   }
   *all = true;
@@ -164,9 +164,14 @@ sb_status sb_search_begin(sb_search *s, const sb_capture *capture, const sb_cont
       status = add_view(s, c, rows, spread_units(s, c, units, n, rows));
       free(rows);
     }
+  const int scale = sb_contract_slot_line(s->base, &capture->at, SB_SCALE);
+  const sb_captured *captured = &capture->cases[0].slot[SB_SCALE];
   s->first_full = s->view_count;
   for (int i = 0; i < capture->count && status == SB_OK; i++) status = add_view(s, &capture->cases[i], NULL, 0);
   if (status == SB_OK) status = sb_contract_check(s->base, &capture->cases[0].env);
+  if (status == SB_OK && scale >= 0 && captured->values)
+    s->scale_says_f64 =
+        (captured->format == SB_F64) != (sb_line_tensor(s->base, &capture->cases[0].env, scale).format == SB_F64);
   return status;
 }
 
@@ -192,7 +197,7 @@ void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_
   *m = (sb_change_made){.mechanism = c->mechanism, .alternative = c->alternative, .site = c->site, .from = from};
   snprintf(m->parameter, sizeof m->parameter, "%s", c->parameter);
   const int more = parameter_rank(c);
-  m->rank = c->mechanism->rank + c->alternative->rank + more, m->odd = more == ODD;
+  m->rank = c->mechanism->rank + c->alternative->rank + more, m->guess = more, m->odd = more == ODD;
   /* With a constant zero point the order of adding it shows in the sign of zero alone, which has its own name. */
   int zero = sb_line_find(from, sb_slot_names[SB_ZERO_POINT]);
   bool no_zero = zero >= 0 && from->lines[zero].expr->op == C_CAST && from->lines[zero].expr->arg[0]->constant;
@@ -210,7 +215,7 @@ bool sb_search_wants(const sb_mechanism *const *only, int count, const sb_mechan
   return count == 0;
 }
 
-bool sb_search_has(const sb_search *s, const sb_set *set) {
+sb_set *sb_search_same(sb_search *s, const sb_set *set) {
   for (int i = 0; i < s->set_count; i++) {
     bool same = s->sets[i].count == set->count;
     for (int j = 0; same && j < set->count; j++) {
@@ -218,9 +223,9 @@ bool sb_search_has(const sb_search *s, const sb_set *set) {
       for (int l = 0; l < set->count; l++) found = found || s->sets[i].made[l].mechanism == set->made[j].mechanism;
       same = found;
     }
-    if (same) return true;
+    if (same) return &s->sets[i];
   }
-  return false;
+  return NULL;
 }
 
 sb_status sb_search_share(sb_search *s, int k, sb_search **own) {
@@ -235,6 +240,33 @@ sb_status sb_search_share(sb_search *s, int k, sb_search **own) {
   return sb_fail(SB_NO_MEMORY, "no memory for a search");
 }
 
+/* The causes that a set has: a form may include another mechanism, and a parameter of many digits is a guess more. */
+static int size_of(const sb_set *set) {
+  int n = set->count, odd = 0;
+  for (int i = 0; i < set->count; i++) {
+    n += sb_alternative_includes(set->made[i].alternative) != NULL;
+    odd |= set->made[i].odd;
+  }
+  return n + odd;
+}
+
+/* What is said of the same mechanisms by the shorter set, without parameters that may be anything. */
+static int costs(const sb_set *set) {
+  int rank = 1000 * size_of(set);
+  for (int i = 0; i < set->count; i++) rank += set->made[i].rank;
+  return rank;
+}
+
+/* `found` has the same mechanisms as `kept`: another value of a parameter, or another form, which is kept where it is
+ * better. */
+static void count_or_replace(sb_set *kept, const sb_set *found) {
+  bool value = false;
+  for (int i = 0; i < kept->count; i++) value |= strcmp(kept->made[i].parameter, found->made[i].parameter) != 0;
+  const int others = kept->others + value + found->others, order = kept->order;
+  if (costs(found) < costs(kept)) *kept = *found, kept->order = order;
+  kept->others = others;
+}
+
 static int by_order(const void *a, const void *b) { return ((const sb_set *)a)->order - ((const sb_set *)b)->order; }
 
 void sb_search_merge(sb_search *s, sb_search *const own[SB_WORKERS]) {
@@ -243,8 +275,13 @@ void sb_search_merge(sb_search *s, sb_search *const own[SB_WORKERS]) {
   for (int k = 0; sets && k < SB_WORKERS; k++)
     for (int i = 0; i < own[k]->set_count; i++) sets[count++] = own[k]->sets[i];
   if (sets) qsort(sets, (size_t)count, sizeof *sets, by_order);
-  for (int i = 0; i < count && s->set_count < SB_MAX_SETS; i++)
-    if (!sb_search_has(s, &sets[i])) s->sets[s->set_count++] = sets[i];
+  for (int i = 0; i < count && s->set_count < SB_MAX_SETS; i++) {
+    sb_set *same = sb_search_same(s, &sets[i]);
+    if (same)
+      count_or_replace(same, &sets[i]);
+    else
+      s->sets[s->set_count++] = sets[i];
+  }
   free(sets);
 }
 
@@ -268,28 +305,44 @@ void sb_search_add(sb_search *s, const sb_set *prefix, const sb_candidate *c, co
     return;
   }
   sb_search_change(c, from, &set->made[set->count++]);
-  if (sb_search_has(s, set)) return; /* another form of the same mechanisms */
-  set->made[set->count - 1].to = set->contract = sb_contract_copy(c->contract, s->arena);
-  s->set_count++;
+  sb_set *same = sb_search_same(s, set);
+  set->others = 0;
+  if (!same || costs(set) < costs(same))
+    set->made[set->count - 1].to = set->contract = sb_contract_copy(c->contract, s->arena);
+  if (same)
+    count_or_replace(same, set);
+  else
+    s->set_count++;
 }
 
-/* The causes that a set has: a form may include another mechanism, and a parameter of many digits is a guess more. */
-static int size_of(const sb_set *set) {
-  int n = set->count, odd = 0;
+/* A floor that may be anything, as no element comes near it, is no guess. */
+static int rank_of(const sb_set *set) {
+  enum { ANYTHING = 4, FLOOR = 8 };
+  int rank = 0;
   for (int i = 0; i < set->count; i++) {
-    n += sb_alternative_includes(set->made[i].alternative) != NULL;
-    odd |= set->made[i].odd;
+    const bool floor = set->made[i].mechanism->number == FLOOR;
+    rank += set->made[i].rank - (floor && set->others >= ANYTHING ? set->made[i].guess : 0);
   }
-  return n + odd;
+  return rank;
 }
 
 static int by_rank(const void *a, const void *b) {
   const sb_set *x = a, *y = b;
   if (size_of(x) != size_of(y)) return size_of(x) - size_of(y);
-  int rx = 0, ry = 0;
-  for (int i = 0; i < x->count; i++) rx += x->made[i].rank;
-  for (int i = 0; i < y->count; i++) ry += y->made[i].rank;
-  return rx - ry;
+  return rank_of(x) != rank_of(y) ? rank_of(x) - rank_of(y) : x->order - y->order;
 }
 
-void sb_search_order(sb_search *s) { qsort(s->sets, (size_t)s->set_count, sizeof *s->sets, by_rank); }
+/* A scale in f64 on one side alone is what widening leaves behind. */
+static void weigh_formats(sb_search *s) {
+  enum { SEEN = 15 };
+  for (int i = 0; s->scale_says_f64 && i < s->set_count; i++)
+    for (int k = 0; k < s->sets[i].count; k++) {
+      sb_change_made *m = &s->sets[i].made[k];
+      if (strcmp(m->mechanism->id, "fp64-qparams-widened") == 0 && !m->weighed) m->rank -= SEEN, m->weighed = true;
+    }
+}
+
+void sb_search_order(sb_search *s) {
+  weigh_formats(s);
+  qsort(s->sets, (size_t)s->set_count, sizeof *s->sets, by_rank);
+}

@@ -16,6 +16,8 @@ typedef struct sb_change_made {
   const sb_alternative *alternative;
   char parameter[48];
   int site, rank;
+  bool weighed;                 /* the format of the scale counts already */
+  int guess;                    /* the part of the rank that is the parameter's */
   bool odd;                     /* the parameter was read off the data, and is no number that somebody writes down */
   char before[320], after[400]; /* the first changed line */
   const sb_contract *from, *to; /* in the search's arena */
@@ -23,6 +25,7 @@ typedef struct sb_change_made {
 
 typedef struct sb_set {
   int count, order; /* order: of the first rewrite among those that were tried */
+  int others;       /* values of a parameter that reproduce the capture, too */
   sb_change_made made[SB_MAX_SET];
   sb_contract *contract; /* rewritten and checked for the first case */
 } sb_set;
@@ -31,10 +34,11 @@ typedef struct sb_search {
   const sb_capture *capture;
   sb_contract *base;
   bool tensor_level;
-  bool thorough;     /* sets are judged on all rows of every case, not on a few */
-  int64_t unit;      /* rows that belong together */
-  sb_arena *arena;   /* what lives as long as the search */
-  sb_arena *passing; /* one candidate */
+  bool scale_says_f64; /* the scale is captured in f64 and the contract has another format, or the other way round */
+  bool thorough;       /* sets are judged on all rows of every case, not on a few */
+  int64_t unit;        /* rows that belong together */
+  sb_arena *arena;     /* what lives as long as the search */
+  sb_arena *passing;   /* one candidate */
   sb_scratch *scratch;
   sb_fitted fitted;
   bool half_differs[2];       /* whether tiles of either half differ from the contract */

@@ -26,8 +26,8 @@ void sb_search_unshare(sb_search *search, sb_search *own);
 /* Whether a mechanism is one of a list; no list has all. */
 bool sb_search_wants(const sb_mechanism *const *only, int count, const sb_mechanism *mechanism);
 
-/* Whether a set of the same mechanisms is there. */
-bool sb_search_has(const sb_search *search, const sb_set *set);
+/* The set of the same mechanisms that is there; NULL: none. */
+sb_set *sb_search_same(sb_search *search, const sb_set *set);
 
 /* Whether the search has done all the work that it may: what is found by then is all. */
 bool sb_search_spent(const sb_search *search);
