@@ -14,10 +14,10 @@ static const struct {
   const char *id;
   int forms;
 } elsewhere[] = {
-    {"fp8-saturate-vs-nan", 3},   {"fp8-half-away", 2},   {"fp4-tie", 2},          {"dequant-int32-sub", 1},
-    {"dequant-distributed", 1},   {"zp-float-domain", 1}, {"recip-mul-vs-div", 1}, {"add-before-round", 4},
-    {"fma-contraction", 2},       {"round-half-away", 1}, {"eps-value", 1},        {"symmetric-divisor", 1},
-    {"no-clipping-symmetric", 1},
+    {"fp8-saturate-vs-nan", 3}, {"fp8-half-away", 2},         {"fp4-tie", 2},         {"fp8-subnormal-flush", 4},
+    {"dequant-int32-sub", 1},   {"dequant-distributed", 1},   {"zp-float-domain", 1}, {"recip-mul-vs-div", 1},
+    {"add-before-round", 4},    {"fma-contraction", 2},       {"round-half-away", 1}, {"eps-value", 1},
+    {"symmetric-divisor", 1},   {"no-clipping-symmetric", 1},
 };
 
 static int forms_elsewhere(const char *id) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum { FEW_ROWS = 12, FEW_ELEMENTS = 6144 }; /* of a quick view: fewer rows where they are long, but four */
-enum { ODD = 20 };                           /* the rank of a parameter that nobody writes down */
+enum { LISTED = 3, ODD = 20 };               /* the rank of a parameter that nobody writes down */
 #define MOST_WORK 4e10                       /* operations on elements: a minute or so */
 
 static int64_t differing_rows(sb_search *s, int index, int64_t *rows, int64_t most);
@@ -190,7 +190,7 @@ void sb_search_end(sb_search *s) {
 static int parameter_rank(const sb_candidate *c) {
   const int digits = sb_search_digits(c->parameter);
   if (!*c->parameter) return 0;
-  return !c->fitted ? 3 : digits <= 2 ? 5 : digits <= 4 ? 8 : ODD;
+  return !c->fitted ? LISTED : digits <= 2 ? 5 : digits <= 4 ? 8 : ODD;
 }
 
 void sb_search_change(const sb_candidate *c, const sb_contract *from, sb_change_made *m) {
@@ -250,18 +250,18 @@ static int size_of(const sb_set *set) {
   return n + odd;
 }
 
-/* What is said of the same mechanisms by the shorter set, without parameters that may be anything. */
+/* Of two sets of the same mechanisms the one with fewer causes and shorter numbers is kept, the first one else. */
 static int costs(const sb_set *set) {
-  int rank = 1000 * size_of(set);
-  for (int i = 0; i < set->count; i++) rank += set->made[i].rank;
-  return rank;
+  int cost = 1000 * size_of(set);
+  for (int i = 0; i < set->count; i++) cost += set->made[i].guess;
+  return cost;
 }
 
-/* `found` has the same mechanisms as `kept`: another value of a parameter, or another form, which is kept where it is
- * better. */
+/* `found` has the same mechanisms as `kept`: another value of a parameter, or another form. */
 static void count_or_replace(sb_set *kept, const sb_set *found) {
   bool value = false;
-  for (int i = 0; i < kept->count; i++) value |= strcmp(kept->made[i].parameter, found->made[i].parameter) != 0;
+  for (int i = 0; i < kept->count; i++)
+    value |= found->made[i].guess == LISTED && strcmp(kept->made[i].parameter, found->made[i].parameter) != 0;
   const int others = kept->others + value + found->others, order = kept->order;
   if (costs(found) < costs(kept)) *kept = *found, kept->order = order;
   kept->others = others;
