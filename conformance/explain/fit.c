@@ -91,6 +91,9 @@ static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, doubl
   int format = s->base->lines[line].expr->fmt;
   double smallest[2] = {SB_INF, SB_INF}, added[2] = {SB_INF, SB_INF}, least[2] = {SB_INF, SB_INF};
   if (!base) return;
+  double largest = 0; /* a divisor shows in the large scales, which no floor and no subnormal touches */
+  for (int64_t i = 0; i < n; i++)
+    if (isfinite(cap->values[i]) && cap->values[i] > largest) largest = cap->values[i];
   constant_count = 0;
   divisors_of(s->base->lines[source].expr);
   for (int64_t i = 0; i < n; i++) {
@@ -99,7 +102,7 @@ static void fit_case(sb_search *s, const sb_capture_case *c, sb_slot slot, doubl
     if (!(v > 0) || !isfinite(v)) continue;
     if (v < smallest[half]) smallest[half] = v;
     if (b >= 0 && b < least[half] && v > b) least[half] = b, added[half] = v - b;
-    if (half && n > 1) continue; /* a divisor shows everywhere */
+    if ((half && n > 1) || v < largest / 16) continue;
     double eps = sb_cf_is_float(format) ? ldexp(1, format == SB_BF16 ? -7 : format == SB_F16 ? -10 : -22) : 0;
     bool in_t = s->base->lines[source].expr->fmt == SB_BF16;
     if (in_t && eps < 0x1p-7) eps = 0x1p-7;
@@ -175,7 +178,9 @@ static bool is_simple(const char *parameter) {
 }
 
 bool sb_search_confirms(const sb_search *s, const sb_candidate *c) {
-  return !c->fitted || (s->half_differs[0] && s->half_differs[1]) || is_simple(c->parameter);
+  enum { ADDED = 10 }; /* an addend that shows in few tiles may be one damaged bit */
+  if (!c->fitted || (s->half_differs[0] && s->half_differs[1])) return true;
+  return is_simple(c->parameter) && c->mechanism->number != ADDED;
 }
 
 void sb_search_fit(sb_search *s) {
