@@ -107,27 +107,41 @@ static const struct {
             {FLOAT8, "master", "activations-prepare", SB_PREPARE},
             {FLOAT8, "qat", "activations-convert", SB_CONVERT}};
 
-/* From each captured input, our operands multiplied in f64 give each captured output within the bound, every element.
- */
-START_TEST(outputs) {
-  char path[PATH_MAX];
+typedef struct captured_run { /* one of `runs`, opened */
   sb_model *model;
   sb_model_report report;
   sb_safetensors *file;
   const sb_stored *row;
+} captured_run;
+
+static captured_run open_run(int i) {
+  char path[PATH_MAX];
+  captured_run run;
+  snprintf(path, sizeof path, "%s/%s/%s", models, runs[i].recipe, runs[i].model);
+  sb_ok(sb_model_open(path, &run.model));
+  sb_ok(sb_model_inspect(run.model, &run.report));
+  snprintf(path, sizeof path, "%s/%s/%s.safetensors", models, runs[i].recipe, runs[i].activations);
+  sb_ok(sb_safetensors_open(path, &run.file));
+  sb_ok(sb_stored_find(runs[i].recipe, &run.row));
+  ck_assert_int_gt(run.report.layer_count, 0);
+  return run;
+}
+
+static void close_run(captured_run *run) {
+  sb_safetensors_close(run->file);
+  sb_model_report_free(&run->report);
+  sb_model_close(run->model);
+}
+
+/* From each captured input, our operands multiplied in f64 give each captured output within the bound, every element.
+ */
+START_TEST(outputs) {
+  captured_run run = open_run(_i);
   int64_t elements = 0;
-  snprintf(path, sizeof path, "%s/%s/%s", models, runs[_i].recipe, runs[_i].model);
-  sb_ok(sb_model_open(path, &model));
-  sb_ok(sb_model_inspect(model, &report));
-  snprintf(path, sizeof path, "%s/%s/%s.safetensors", models, runs[_i].recipe, runs[_i].activations);
-  sb_ok(sb_safetensors_open(path, &file));
-  sb_ok(sb_stored_find(runs[_i].recipe, &row));
-  for (int i = 0; i < report.layer_count; i++) elements += check_layer(row, runs[_i].step, &report.layers[i], file);
-  ck_assert_int_gt(report.layer_count, 0);
+  for (int i = 0; i < run.report.layer_count; i++)
+    elements += check_layer(run.row, runs[_i].step, &run.report.layers[i], run.file);
   ck_assert_int_gt(elements, 0);
-  sb_safetensors_close(file);
-  sb_model_report_free(&report);
-  sb_model_close(model);
+  close_run(&run);
 }
 END_TEST
 
@@ -162,32 +176,19 @@ static void check_bits(const sb_linear *l, const char *name, const sb_safetensor
 }
 
 START_TEST(bits_of_outputs) {
-  char path[PATH_MAX];
-  sb_model *model;
-  sb_model_report report;
-  sb_safetensors *file;
-  const sb_stored *row;
-  snprintf(path, sizeof path, "%s/%s/%s", models, runs[_i].recipe, runs[_i].model);
-  sb_ok(sb_model_open(path, &model));
-  sb_ok(sb_model_inspect(model, &report));
-  snprintf(path, sizeof path, "%s/%s/%s.safetensors", models, runs[_i].recipe, runs[_i].activations);
-  sb_ok(sb_safetensors_open(path, &file));
-  sb_ok(sb_stored_find(runs[_i].recipe, &row));
+  captured_run run = open_run(_i);
   const sb_linear_how how = {.T = SB_BF16,
-                             .row = row,
-                             .group = row->group_size,
+                             .row = run.row,
+                             .group = run.row->group_size,
                              .step = runs[_i].step == SB_CONVERT ? SB_LINEAR_CONVERT : SB_LINEAR_PREPARE,
-                             .stored = report.quantized};
-  ck_assert_int_gt(report.layer_count, 0);
-  for (int i = 0; i < report.layer_count; i++) {
+                             .stored = run.report.quantized};
+  for (int i = 0; i < run.report.layer_count; i++) {
     sb_linear linear;
-    sb_ok(sb_linear_make(&report.layers[i], &how, &linear));
-    check_bits(&linear, report.layers[i].name, file);
+    sb_ok(sb_linear_make(&run.report.layers[i], &how, &linear));
+    check_bits(&linear, run.report.layers[i].name, run.file);
     sb_linear_free(&linear);
   }
-  sb_safetensors_close(file);
-  sb_model_report_free(&report);
-  sb_model_close(model);
+  close_run(&run);
 }
 END_TEST
 
