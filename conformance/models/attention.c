@@ -9,7 +9,8 @@ CLONES static void add_keys(sb_format T, const sb_attention *a, const float *q, 
                             int64_t from, int64_t to, float *sum) {
   for (int64_t i = from; i < to; i++) {
     const int64_t d = sb_sum_index(T, i, a->dim);
-    for (int64_t j = 0; j < keys; j++) sum[j] = fmaf(q[d], kt[d * a->length + j], sum[j]);
+    const float by = q[d], *row = kt + d * a->length;
+    for (int64_t j = 0; j < keys; j++) sum[j] = fmaf(by, row[j], sum[j]);
   }
 }
 
@@ -17,8 +18,9 @@ CLONES static void add_keys(sb_format T, const sb_attention *a, const float *q, 
 CLONES static void add_values(sb_format T, const sb_attention *a, const float *p, int64_t keys, int64_t from,
                               int64_t to, float *sum) {
   for (int64_t i = from; i < to; i++) {
-    const int64_t j = sb_sum_index(T, i, a->length);
-    for (int64_t d = 0; j < keys && d < a->dim; d++) sum[d] = fmaf(p[j], a->v[j * a->kv_stride + d], sum[d]);
+    const int64_t j = sb_sum_index(T, i, a->length), dim = j < keys ? a->dim : 0;
+    const float by = p[j < keys ? j : 0], *row = a->v + j * a->kv_stride;
+    for (int64_t d = 0; d < dim; d++) sum[d] = fmaf(by, row[d], sum[d]);
   }
 }
 
@@ -43,7 +45,7 @@ static void dot_keys(sb_format T, const sb_attention *a, const float *q, const f
 static void weigh_values(sb_format T, const sb_attention *a, const float *p, int64_t keys, float *out, float *block) {
   const int64_t step = sb_sum_block(T, a->length);
   clear(out, a->dim);
-  add_values(T, a, p, keys, 0, step, out);
+  add_values(T, a, p, keys, 0, step < keys + 1 ? step : keys + 1, out);
   for (int64_t from = step; from < keys; from += step) {
     clear(block, a->dim);
     add_values(T, a, p, keys, from, from + step < a->length ? from + step : a->length, block);
