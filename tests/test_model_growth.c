@@ -33,8 +33,9 @@ static double sum_of(const json_t *object, const char *key) {
   return sum;
 }
 
-/* Convert against prepare: nothing differs anywhere for the int8 recipe; for float8 in bf16 it does, and both losses have the
- * bits of an evaluation of one step alone. The points are every Linear's output, every block and the logits. */
+/* Convert against prepare: nothing differs anywhere for the int8 recipe; for float8 in bf16 it does, and both losses
+ * have the bits of an evaluation of one step alone. The points are every Linear's output, every block and the logits.
+ */
 START_TEST(convert_against_prepare) {
   json_t *same = evaluate("--recipe " INT8 " --linear both"),
          *other = evaluate("--dtype bf16 --recipe " FLOAT8 " --linear both");
@@ -46,7 +47,8 @@ START_TEST(convert_against_prepare) {
                    "model.layers.1");
   ck_assert(sum_of(other, "different") > 0 && sum_of(other, "relative") > 0);
   ck_assert(number(other, "eval_loss") == loss_of("--dtype bf16 --recipe " FLOAT8 " --linear convert"));
-  ck_assert(number(json_object_get(other, "base"), "eval_loss") == loss_of("--dtype bf16 --recipe " FLOAT8 " --linear prepare"));
+  ck_assert(number(json_object_get(other, "base"), "eval_loss") ==
+            loss_of("--dtype bf16 --recipe " FLOAT8 " --linear prepare"));
   json_decref(same);
   json_decref(other);
 }
