@@ -66,8 +66,12 @@ def test_a_wrong_function_is_named(mechanism):
 
 @quiet
 def test_extreme_input_is_explained_beside_finite_input():
-    """A function that is wrong on finite and on infinite input has its finite mechanism named all the same."""
-    text = message(lambda x, scale, zero_point: np.clip(np.rint(x * (1 / scale) + zero_point), -128, 127), step="quantize", **INT8)
+    """A function that is wrong on finite and, in a way of its own, on infinite input has its finite mechanism named all the same."""
+    def wrong(x, scale, zero_point):
+        scaled = np.rint(x * (1 / scale) + zero_point)
+        return np.where(np.isfinite(scaled), np.clip(scaled, -128, 127), 17)
+
+    text = message(wrong, step="quantize", **INT8)
     assert "add-before-round" in text and "rows in which all is finite: explained" in text
 
 
