@@ -2,6 +2,10 @@
 #ifndef SAMEBITS_TESTS_CAPTURED_MODELS_H
 #define SAMEBITS_TESTS_CAPTURED_MODELS_H
 
+#include "samebits/safetensors.h"
+#include "tests/suite.h"
+
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +17,15 @@ static inline const char *captured_models(void) {
   if (folder && *folder) return folder;
   puts("skipped: SAMEBITS_MODELS names no folder of captured checkpoints");
   return NULL;
+}
+
+/* One of the folder's safetensors files. */
+static inline sb_safetensors *open_captured(const char *models, const char *name) {
+  char path[PATH_MAX];
+  sb_safetensors *file;
+  snprintf(path, sizeof path, "%s/%s", models, name);
+  sb_ok(sb_safetensors_open(path, &file));
+  return file;
 }
 
 #endif

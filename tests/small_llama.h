@@ -5,6 +5,7 @@
 
 #include "samebits/safetensors.h"
 #include "tests/command_line.h"
+#include "tests/random_float.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -21,12 +22,6 @@ typedef struct weight {
 static weight weights[64];
 static int weight_count;
 static int32_t tokens[ROWS][LENGTH];
-
-static uint64_t random_state = 1;
-static inline float random_float(void) { /* in [-1, 1) */
-  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-  return (float)(int32_t)(random_state >> 32) * 0x1p-31f;
-}
 
 static inline void add_weight(const char *name, int rows, int cols, float scale, float mean) {
   weight *w = &weights[weight_count++];

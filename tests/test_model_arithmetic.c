@@ -3,15 +3,10 @@
 #include "conformance/models/llama.h"
 #include "conformance/models/sine.h"
 #include "samebits/safetensors.h"
+#include "tests/random_float.h"
 #include "tests/suite.h"
 
 #include <math.h>
-
-static uint64_t random_state = 1;
-static float random_float(void) { /* in [-1, 1) */
-  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-  return (float)(int32_t)(random_state >> 32) * 0x1p-31f;
-}
 
 static float *random_floats(int64_t count) {
   float *values = malloc((size_t)count * sizeof *values);

@@ -120,8 +120,8 @@ static captured_run open_run(int i) {
   snprintf(path, sizeof path, "%s/%s/%s", models, runs[i].recipe, runs[i].model);
   sb_ok(sb_model_open(path, &run.model));
   sb_ok(sb_model_inspect(run.model, &run.report));
-  snprintf(path, sizeof path, "%s/%s/%s.safetensors", models, runs[i].recipe, runs[i].activations);
-  sb_ok(sb_safetensors_open(path, &run.file));
+  snprintf(path, sizeof path, "%s/%s.safetensors", runs[i].recipe, runs[i].activations);
+  run.file = open_captured(models, path);
   sb_ok(sb_stored_find(runs[i].recipe, &run.row));
   ck_assert_int_gt(run.report.layer_count, 0);
   return run;
@@ -216,12 +216,11 @@ static const struct {
 START_TEST(logits) {
   char path[PATH_MAX];
   sb_model *model;
-  sb_safetensors *file;
   sb_evaluation e;
   snprintf(path, sizeof path, "%s/%s", models, passes[_i].model);
   sb_ok(sb_model_open(path, &model));
-  snprintf(path, sizeof path, "%s/%s/logits.safetensors", models, passes[_i].recipe);
-  sb_ok(sb_safetensors_open(path, &file));
+  snprintf(path, sizeof path, "%s/logits.safetensors", passes[_i].recipe);
+  sb_safetensors *file = open_captured(models, path);
   const sb_tensor *theirs = sb_safetensors_find(file, passes[_i].tensor), *tokens = sb_safetensors_find(file, "tokens");
   ck_assert(theirs && tokens && sb_tensor_count(theirs) > 0);
   float *ours = malloc((size_t)sb_tensor_count(theirs) * sizeof *ours);

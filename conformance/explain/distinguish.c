@@ -9,24 +9,24 @@
 
 enum { BATCH = 32 };
 
-static uint64_t next(uint64_t *state) {
+uint64_t sb_distinguish_random(uint64_t *state) {
   uint64_t z = (*state += 0x9e3779b97f4a7c15u);
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
   return z ^ z >> 31;
 }
-static double uniform(uint64_t *s) { return (double)(next(s) >> 11) * 0x1p-53; }
+static double uniform(uint64_t *s) { return (double)(sb_distinguish_random(s) >> 11) * 0x1p-53; }
 
 /* Row `kind` of the repertoire. */
 static void make_row(const void *nothing, uint64_t *s, int kind, const sb_env *env, double *x) {
   const int T = env->T;
   const int64_t cols = env->cols;
   (void)nothing;
-  double size = ldexp(1, (int)(next(s) % 24) - 16),
-         step = ldexp(1 + (kind & 8 ? uniform(s) : 0), (int)(next(s) % 10) - 8);
+  double size = ldexp(1, (int)(sb_distinguish_random(s) % 24) - 16),
+         step = ldexp(1 + (kind & 8 ? uniform(s) : 0), (int)(sb_distinguish_random(s) % 10) - 8);
   for (int64_t j = 0; j < cols; j++) {
     double u = (uniform(s) + uniform(s) + uniform(s) - 1.5) * 2, v = u * size;
-    int k = (int)(next(s) % 256) - 128;
+    int k = (int)(sb_distinguish_random(s) % 256) - 128;
     switch (kind % 8) {
     case 0:
       v = u;
@@ -37,26 +37,27 @@ static void make_row(const void *nothing, uint64_t *s, int kind, const sb_env *e
       v = (k + 0.5) * step;
       break;
     case 3:
-      v = (k + 0.5) * step * (1 + ((int)(next(s) % 3) - 1) * 0x1p-23);
+      v = (k + 0.5) * step * (1 + ((int)(sb_distinguish_random(s) % 3) - 1) * 0x1p-23);
       break;
     case 4:
       v = fabs(u) * size + size;
       break;
     case 5:
-      v = ldexp(u, -(int)(next(s) % 40) - 100);
+      v = ldexp(u, -(int)(sb_distinguish_random(s) % 40) - 100);
       break;
     case 6:
-      v = next(s) % 4 ? u * 1e-7 : 0;
+      v = sb_distinguish_random(s) % 4 ? u * 1e-7 : 0;
       break;
     default:
-      v = ldexp(u, (int)(next(s) % 30) - 15);
+      v = ldexp(u, (int)(sb_distinguish_random(s) % 30) - 15);
       break;
     }
     x[j] = sb_value_cast(sb_value_cast(v, SB_F32, R_DEFAULT), T, R_DEFAULT);
   }
   if (kind % 16 == 2) x[0] = 127.5 * step, x[cols > 1] = -127.5 * step;
   if (kind % 16 == 10) x[0] = 8 * step, x[cols > 1] = -7.5 * step;
-  if (kind % 32 == 31) x[next(s) % (uint64_t)cols] = kind % 64 == 31 ? SB_NAN : kind % 128 == 63 ? SB_INF : -SB_INF;
+  if (kind % 32 == 31)
+    x[sb_distinguish_random(s) % (uint64_t)cols] = kind % 64 == 31 ? SB_NAN : kind % 128 == 63 ? SB_INF : -SB_INF;
   if (kind % 64 == 30)
     for (int64_t j = 0; j < cols; j++) x[j] = 0;
   if (kind % 64 == 46)

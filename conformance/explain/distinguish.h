@@ -19,6 +19,9 @@ typedef struct sb_distinction {
 sb_status sb_distinguish(const sb_contract_case *at, sb_contract *a, sb_contract *b, const sb_env *like, int tries,
                          sb_distinction *distinction);
 
+/* 64 random bits (SplitMix64), for repertoires of rows. */
+uint64_t sb_distinguish_random(uint64_t *state);
+
 /* The same with rows of `groups` groups from another repertoire: row number `kind` of env->cols values of env->T. */
 typedef void sb_make_row(const void *context, uint64_t *state, int kind, const sb_env *env, double *x);
 sb_status sb_distinguish_by(sb_make_row *make, const void *context, int groups, const sb_contract_case *at,

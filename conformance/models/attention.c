@@ -1,6 +1,5 @@
 /* Causal attention of one head, as transformers' eager attention on PyTorch's CPU build: two matrix products and the
  * softmax between them. What is masked has the weight 0 there and adds nothing to a sum, but counts in its blocks. */
-#include "conformance/models/exponential.h"
 #include "conformance/models/llama.h"
 #include "conformance/models/sums.h"
 
@@ -45,6 +44,7 @@ static void dot_keys(sb_format T, const sb_attention *a, const float *q, const f
 static void weigh_values(sb_format T, const sb_attention *a, const float *p, int64_t keys, float *out, float *block) {
   const int64_t step = sb_sum_block(T, a->length);
   clear(out, a->dim);
+  /* one more than the keys: of the last pair the second comes first */
   add_values(T, a, p, keys, 0, step < keys + 1 ? step : keys + 1, out);
   for (int64_t from = step; from < keys; from += step) {
     clear(block, a->dim);
@@ -56,13 +56,8 @@ static void weigh_values(sb_format T, const sb_attention *a, const float *p, int
 /* softmax in f32 over the keys up to the query's own position, as ATen's vec_softmax_lastdim: a product with the
  * reciprocal of the sum. */
 static void softmax(float *s, int64_t keys) {
-  float most = s[0], sums[SB_SUM_LANES] = {0};
-  for (int64_t j = 1; j < keys; j++) most = s[j] > most ? s[j] : most;
-  for (int64_t j = 0; j < keys; j++) {
-    s[j] = sb_exponential(s[j] - most);
-    sums[j % SB_SUM_LANES] += s[j];
-  }
-  const float reciprocal = 1.0F / sb_sum_lanes(sums);
+  float most;
+  const float reciprocal = 1.0F / sb_sum_exponentials(s, keys, &most, s);
   for (int64_t j = 0; j < keys; j++) s[j] = s[j] * reciprocal;
 }
 

@@ -1,6 +1,5 @@
 /* The evaluation loss of a model: sequences over threads, each with the same weights. */
 #include "conformance/models/eval_parts.h"
-#include "conformance/models/exponential.h"
 #include "conformance/models/sums.h"
 
 #include <inttypes.h>
@@ -28,10 +27,9 @@ typedef struct work {
 
 /* -log softmax(logits)[target], in f32, as ATen's log_softmax. */
 float sb_negative_log_likelihood(const float *logits, int64_t vocabulary, int32_t target) {
-  float most = logits[0], sums[SB_SUM_LANES] = {0};
-  for (int64_t i = 1; i < vocabulary; i++) most = logits[i] > most ? logits[i] : most;
-  for (int64_t i = 0; i < vocabulary; i++) sums[i % SB_SUM_LANES] += sb_exponential(logits[i] - most);
-  return sb_logarithm(sb_sum_lanes(sums)) - (logits[target] - most);
+  float most;
+  const float sum = sb_sum_exponentials(logits, vocabulary, &most, NULL);
+  return sb_logarithm(sum) - (logits[target] - most);
 }
 
 static void *run(void *argument) {

@@ -5,7 +5,7 @@
 #ifndef SAMEBITS_MODELS_SUMS_H
 #define SAMEBITS_MODELS_SUMS_H
 
-#include "samebits/formats.h"
+#include "conformance/models/exponential.h"
 
 /* GCC on x86: loops over outputs for each width of vectors, chosen when the program starts. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) &&                \
@@ -32,6 +32,19 @@ static inline float sb_sum_lanes(float lanes[SB_SUM_LANES]) {
   for (int half = SB_SUM_LANES / 2; half > 0; half /= 2)
     for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
   return lanes[0];
+}
+
+/* The sum of exp(x - most), most being the largest x; `each`: room for the terms, x itself or NULL. */
+static inline float sb_sum_exponentials(const float *x, int64_t count, float *most, float *each) {
+  float lanes[SB_SUM_LANES] = {0}, largest = x[0];
+  for (int64_t i = 1; i < count; i++) largest = x[i] > largest ? x[i] : largest;
+  for (int64_t i = 0; i < count; i++) {
+    const float term = sb_exponential(x[i] - largest);
+    lanes[i % SB_SUM_LANES] += term;
+    if (each) each[i] = term;
+  }
+  *most = largest;
+  return sb_sum_lanes(lanes);
 }
 
 #endif

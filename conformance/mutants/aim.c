@@ -13,14 +13,8 @@ typedef struct aim {
   int divisors, smalls;
 } aim;
 
-static uint64_t next(uint64_t *state) {
-  uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
 /* lo to hi, both included. */
-static int any(uint64_t *s, int lo, int hi) { return lo + (int)(next(s) % (uint64_t)(hi - lo + 1)); }
+static int any(uint64_t *s, int lo, int hi) { return lo + (int)(sb_distinguish_random(s) % (uint64_t)(hi - lo + 1)); }
 
 static void take(double *list, int *count, double v) {
   for (int i = 0; i < *count; i++)
